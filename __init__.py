@@ -1,0 +1,1 @@
+"""weightpatch: a registry of model edits."""

@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: no SQL, no network, no environment, no clock."""

@@ -1,0 +1,1 @@
+"""What a delta does to one tensor: one operation a file, found by entry points."""

@@ -1,1 +1,50 @@
-"""weightpatch: a registry of model edits."""
+"""weightpatch: a registry of model edits.
+
+The public names are loaded when they are first used, so importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Checkpoint": ".patches.checkpoint",
+    "EditRequest": ".patches.requests",
+    "Patch": ".patches.patch",
+    "Registry": ".registry.registry",
+    "WeightpatchError": ".patches.errors",
+    "apply": ".patches.apply",
+    "check": ".patches.conflicts",
+    "patched": ".patches.live",
+    "revert": ".patches.apply",
+}
+
+__all__ = [
+    "Checkpoint",
+    "EditRequest",
+    "Patch",
+    "Registry",
+    "WeightpatchError",
+    "__version__",
+    "apply",
+    "check",
+    "patched",
+    "revert",
+]
+
+if TYPE_CHECKING:
+    from .patches.apply import apply, revert
+    from .patches.checkpoint import Checkpoint
+    from .patches.conflicts import check
+    from .patches.errors import WeightpatchError
+    from .patches.live import patched
+    from .patches.patch import Patch
+    from .patches.requests import EditRequest
+    from .registry.registry import Registry
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name], __name__), name)

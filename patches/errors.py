@@ -20,6 +20,7 @@ WeightpatchError
 │   ├── Unsupported       E_UNSUPPORTED an architecture or type not known here
 │   └── PluginMissing     E_PLUGIN      an operation, method, suite or remote not installed
 ├── TargetExists          E_EXISTS      the place to write to is taken          exit 1
+├── NoSpace               E_SPACE       the disk is too full                    exit 1
 └── AnswerIsNo            the question was understood, the answer is no     exit 3
     ├── ConflictFound     E_CONFLICT    patches that cannot be used together
     └── VerificationFailed E_VERIFY     what is there is not what was recorded
@@ -152,6 +153,12 @@ class TargetExists(WeightpatchError):
     """The place to write to is taken."""
 
     code = "E_EXISTS"
+
+
+class NoSpace(WeightpatchError):
+    """The disk is too full for what is to be written."""
+
+    code = "E_SPACE"
 
 
 class AnswerIsNo(WeightpatchError):

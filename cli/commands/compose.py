@@ -1,0 +1,46 @@
+"""compose: make one patch of several."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from ..app import App, timestamp
+from ..options import command
+from .check import refuse_conflicts
+
+
+@command(
+    "compose",
+    examples="weightpatch compose acme/capitals acme/tongues@2 --name acme/fixes",
+)
+@click.argument("references", metavar="REF REF...", nargs=-1, required=True)
+@click.option("--name", required=True, metavar="NS/NAME", help="Name of the composition.")
+@click.option("--base", metavar="BASE", help="Folder or Hub id; the remembered one by default.")
+@click.option("--message", default="", help="What it is for.")
+@click.option("--allow-conflicts", is_flag=True, help="Compose patches that contradict each other.")
+def command(
+    app: App,
+    references: tuple[str, ...],
+    name: str,
+    base: str | None,
+    message: str,
+    *,
+    allow_conflicts: bool,
+) -> None:
+    """Make one version of several: bit for bit what applying them together gives."""
+    from ...patches import conflicts
+    from ...patches.compose import compose
+    from ...patches.draft import Origin
+    from ...patches.tools import versions
+
+    patches = app.patches(references)
+    if not allow_conflicts:
+        refuse_conflicts(conflicts.check(patches))
+    checkpoint = app.base_for(patches, base)
+    origin = Origin(name, author=app.config.actor, created=timestamp(), message=message)
+    with app.registry() as registry, tempfile.TemporaryDirectory() as folder:
+        version = registry.publish(
+            compose(checkpoint, patches, Path(folder), origin, versions(["numpy"]))
+        )
+    app.announce("compose", version)

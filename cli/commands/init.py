@@ -1,0 +1,19 @@
+"""init: make a registry."""
+
+from ..app import App, now
+from ..options import command
+
+
+@command("init", examples="weightpatch init\nWEIGHTPATCH_HOME=./registry weightpatch init")
+def command(app: App) -> None:
+    """Make a registry where WEIGHTPATCH_HOME says, or in your data folder.
+
+    Doing it again changes nothing.
+    """
+    from ...registry.registry import Registry
+
+    with Registry.create(
+        app.config.database, home=app.config.home, actor=app.config.actor, now=now
+    ):
+        app.output.data("init", {"home": str(app.config.home)})
+        app.output.line(f"registry ready in {app.config.home}")

@@ -1,0 +1,26 @@
+"""list: the patches of the registry."""
+
+import click
+
+from ..app import App
+from ..options import command
+from ..output import size
+from ..views import version_json
+
+
+@command("list", examples="weightpatch list\nweightpatch list --limit 5 --json")
+@click.option("--limit", default=50, show_default=True, metavar="N", help="At most N versions.")
+def command(app: App, limit: int) -> None:
+    """List versions, newest first."""
+    with app.registry() as registry:
+        versions = registry.versions(limit=limit)
+    app.output.data("list", {"versions": [version_json(version) for version in versions]})
+    app.output.table(
+        ["version", "method", "size", "author", "created", "message"],
+        [
+            [v.label, v.method, size(v.delta_size), v.author, v.created, v.message]
+            for v in versions
+        ],
+    )
+    if not versions:
+        app.output.note("no patches yet; make one with `weightpatch create`, or `weightpatch pull`")

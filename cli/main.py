@@ -1,0 +1,100 @@
+"""The command line: its groups, its global options, and the one place where errors end."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from .. import __version__
+from ..patches.errors import WeightpatchError
+from .errors import as_json, as_text, from_os_error
+
+SECTIONS = {
+    "Start": {
+        "init": "Make a registry.",
+        "db": "Show or upgrade the database's schema.",
+    },
+    "Make": {
+        "create": "Make a patch from edit requests.",
+        "compose": "Make one patch of several.",
+    },
+    "Look": {
+        "list": "List patches.",
+        "show": "Show a version: what, from what, how well.",
+        "log": "Show who changed what, and when.",
+    },
+    "Judge": {
+        "eval": "Score a version on its base.",
+        "check": "Find what clashes between patches.",
+        "verify": "Check that nothing was changed behind your back.",
+    },
+    "Use": {
+        "apply": "Write a patched checkpoint.",
+        "revert": "Make the base again from a build.",
+    },
+    "Share": {
+        "push": "Send a version to a remote.",
+        "pull": "Fetch a version from a remote.",
+    },
+}
+_HELP = {name: text for section in SECTIONS.values() for name, text in section.items()}
+
+
+class Commands(click.Group):
+    """Loads a command's file only when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All names, in the order of the help page."""
+        return list(_HELP)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        if cmd_name not in _HELP:
+            return None
+        module = import_module(f".commands.{cmd_name}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The commands in their sections, without importing them."""
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, text) for name, text in commands.items()])
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="REF is ns/name, ns/name@3, sha256:…, or a folder. BASE is a folder, or org/model@revision "
+    "on the Hugging Face Hub. WEIGHTPATCH_HOME says where the registry lies, WEIGHTPATCH_DB or --db "
+    "names another database. Exit status: 0 done, 1 failed, 2 wrong usage, 3 the answer is no.",
+)
+@click.version_option(__version__, prog_name="weightpatch")
+def cli() -> None:
+    """A registry of model edits: exact, small, scored and auditable patches."""
+
+
+def main() -> None:
+    """Run the command line; every error ends here, with its exit status."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except WeightpatchError as error:
+        sys.exit(_report(error))
+    except OSError as error:
+        sys.exit(_report(from_os_error(error)))
+
+
+def _report(error: WeightpatchError) -> int:
+    as_given = as_json(error) if "--json" in sys.argv else as_text(error)
+    click.echo(as_given, err=True)
+    return error.exit_code

@@ -1,0 +1,78 @@
+"""Data to stdout, as a table for people or as one JSON document for programs; all else to stderr."""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from .errors import printable
+
+WIDE = 200
+"""Columns of a table that goes into a file or a pipe, where nothing has to fit a screen."""
+
+
+class Output:
+    """Where a command's results go; `as_json` decides their form."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def data(self, kind: str, value: Mapping[str, Any]) -> None:
+        """One JSON document, if JSON was asked for; `kind` names its form."""
+        if self.as_json:
+            document = {"schema": f"weightpatch.{kind}/1", **value}
+            click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+    def line(self, text: str = "") -> None:
+        """A line for people."""
+        if not self.as_json:
+            click.echo(printable(text))
+
+    def note(self, text: str) -> None:
+        """A remark for people, on stderr."""
+        if not self.as_json:
+            click.echo(printable(text), err=True)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table for people; columns whose values are all numbers are set to the right."""
+        if self.as_json or not rows:
+            return
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for index, column in enumerate(columns):
+            numbers = all(isinstance(row[index], int | float) for row in rows)
+            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(printable(_cell(value))) for value in row))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+        Console(file=sys.stdout, width=width, highlight=False).print(table)
+
+    def fields(self, pairs: Sequence[tuple[str, object]]) -> None:
+        """Names and values, one a line, values aligned; empty ones left out."""
+        shown = [(name, value) for name, value in pairs if value not in (None, "", ())]
+        indent = max((len(name) for name, _ in shown), default=0) + 2
+        for name, value in shown:
+            self.line(f"{name:<{indent}}{_cell(value)}")
+
+
+def size(number: int) -> str:
+    """Bytes as a person reads them."""
+    amount = float(number)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

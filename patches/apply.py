@@ -1,0 +1,190 @@
+"""Patches and a base give a build on disk: copied in the kernel, touched tensors rewritten."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from . import arithmetic, base_match
+from .arithmetic import Term
+from .build import RECORD, Applied, BuildRecord, is_build, read_record, require_base_of
+from .checkpoint import PICKLES, Checkpoint, TensorInfo
+from .digests import sha256_range
+from .errors import BaseMismatch, DigestMismatch, NoSpace, TooBig
+from .manifest import BaseRecord
+from .patch import Patch
+from .progress import Progress, silent
+from .staging import staged
+
+MAX_RELATIVE_NORM = 1e4
+"""A delta this many times larger than the tensor is a mistake or an attack, never an edit."""
+
+SPARE = 1.05
+"""Free space asked for, as a multiple of the base's size."""
+
+
+def apply(
+    checkpoint: Checkpoint, patches: Sequence[Patch], out: Path, *, progress: Progress = silent
+) -> BuildRecord:
+    """Write the patched checkpoint to the new folder `out`, whole or not at all.
+
+    Everything is checked before a byte is written: files and base by digest, operations by shape,
+    grid and norm, free space. Each result is compared with the one that its patch promises.
+    Raises BaseMismatch, ConflictFound, NonFinite, TooBig, NoSpace, DigestMismatch,
+    TargetExists, and what opening the patches raises.
+    """
+    record, terms = plan(checkpoint, patches)
+    _check_space(checkpoint, out)
+    result = dict(record.result)
+    with staged(out) as folder:
+        copy_checkpoint(checkpoint.path, folder, progress)
+        for done, (name, expected) in enumerate(record.result.items()):
+            progress("patching", done, len(terms))
+            found = _rewrite(checkpoint, folder, name, terms[name])
+            if expected and found != expected:
+                raise _unexpected(name, expected, found)
+            result[name] = found
+        record = replace(record, result=result)
+        (folder / RECORD).write_bytes(record.to_bytes())
+    return record
+
+
+def plan(
+    checkpoint: Checkpoint, patches: Sequence[Patch]
+) -> tuple[BuildRecord, Mapping[str, Sequence[Term]]]:
+    """Check everything that can be checked without writing.
+
+    Gives the build record, its results still empty where several patches meet on one tensor, and
+    the terms of each tensor. Raises as `apply`.
+    """
+    if is_build(checkpoint.path):
+        raise BaseMismatch(
+            f"{checkpoint.path} is itself a build",
+            why="patches on top of patched weights would be rounded twice",
+            hint="apply all patches together to the base",
+        )
+    bases = [base_match.match_base(patch, checkpoint) for patch in patches]
+    terms = arithmetic.sum_of(patches)
+    check_norms(checkpoint, terms)
+    record = BuildRecord(
+        base_id=checkpoint.id,
+        base_revision=checkpoint.revision,
+        tensors=base_match.touched_records(checkpoint, list(terms)),
+        patches=tuple(
+            Applied(patch.manifest.name, patch.manifest.version, patch.digest)
+            for patch in sorted(patches, key=lambda patch: patch.digest)
+        ),
+        result=promised(bases, terms),
+    )
+    return record, terms
+
+
+def promised(bases: Sequence[BaseRecord], terms: Mapping[str, Sequence[Term]]) -> dict[str, str]:
+    """The result digest of each tensor that one patch alone touches; empty for the others."""
+    return {
+        name: found[0] if len(found) == 1 else ""
+        for name in terms
+        if (found := [base.result[name] for base in bases if name in base.result])
+    }
+
+
+def revert(
+    folder: Path, checkpoint: Checkpoint, out: Path | None = None, *, progress: Progress = silent
+) -> BuildRecord:
+    """Make the base again from a build: its touched tensors get the base's bytes back.
+
+    Without `out` the build itself is exchanged for the result in one step. Raises BaseMismatch if
+    `checkpoint` is not the base, DigestMismatch, TargetExists.
+    """
+    record = read_record(folder)
+    require_base_of(record, checkpoint)
+    build = Checkpoint.open(folder)
+    with staged(out or folder, replace=out is None) as target:
+        copy_checkpoint(folder, target, progress)
+        (target / RECORD).unlink()
+        for name, expected in record.tensors.items():
+            found = _restore(checkpoint, build.tensors[name], target, name)
+            if found != expected.sha256:
+                raise _unexpected(name, expected.sha256, found)
+    return record
+
+
+def check_norms(checkpoint: Checkpoint, terms: Mapping[str, Sequence[Term]]) -> None:
+    """Raise TooBig if an operation dwarfs the tensor that it changes."""
+    for name, found in terms.items():
+        weight = arithmetic.norm(checkpoint.read(name), checkpoint.tensors[name].dtype)
+        for term in found:
+            if weight and term.operation.norm() > MAX_RELATIVE_NORM * weight:
+                raise TooBig(
+                    f"a patch changes {name} by {term.operation.norm() / weight:.0f} times its norm",
+                    hint="do not use this patch; ask its author how it was made",
+                )
+
+
+def copy_checkpoint(source: Path, target: Path, progress: Progress = silent) -> None:
+    """Copy the files of a checkpoint, links followed, pickles and hidden files left out."""
+    files = _files(source)
+    total = sum(file.stat().st_size for file in files)
+    done = 0
+    for file in files:
+        progress("copying", done, total)
+        shutil.copyfile(file, target / file.name)
+        done += file.stat().st_size
+    progress("copying", total, total)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.iterdir()) if _belongs(file)]
+
+
+def _belongs(file: Path) -> bool:
+    return (
+        file.is_file()
+        and not file.name.startswith(".")
+        and not any(file.match(pattern) for pattern in PICKLES)
+    )
+
+
+def _rewrite(checkpoint: Checkpoint, folder: Path, name: str, terms: Sequence[Term]) -> str:
+    """Write one patched tensor into the copy; gives the sha256 of what then stands there."""
+    info = checkpoint.tensors[name]
+    bits = checkpoint.read(name)
+    if arithmetic.bits_digest(bits) != checkpoint.digest(name):
+        raise DigestMismatch(f"{name} of the base changed while it was read")
+    row = (info.stop - info.start) // bits.shape[0]
+    with (folder / info.file.name).open("r+b") as file:
+        for start, block in arithmetic.blocks(bits, info.dtype, [term.operation for term in terms]):
+            file.seek(info.start + start * row)
+            file.write(block.tobytes())
+        file.flush()
+        return sha256_range(file, info.start, info.stop)
+
+
+def _restore(checkpoint: Checkpoint, place: TensorInfo, folder: Path, name: str) -> str:
+    info = checkpoint.tensors[name]
+    if info.stop - info.start != place.stop - place.start:
+        raise BaseMismatch(f"{name} has another size in the build than in the base")
+    with info.file.open("rb") as source, (folder / place.file.name).open("r+b") as file:
+        source.seek(info.start)
+        file.seek(place.start)
+        file.write(source.read(info.stop - info.start))
+        file.flush()
+        return sha256_range(file, place.start, place.stop)
+
+
+def _check_space(checkpoint: Checkpoint, out: Path) -> None:
+    needed = int(SPARE * sum(file.stat().st_size for file in _files(checkpoint.path)))
+    free = shutil.disk_usage(out.absolute().parent).free if out.absolute().parent.is_dir() else 0
+    if out.absolute().parent.is_dir() and free < needed:
+        raise NoSpace(
+            f"{out} needs {needed:,} bytes, {free:,} are free",
+            hint="free some space, or write to another disk",
+        )
+
+
+def _unexpected(name: str, expected: str, found: str) -> DigestMismatch:
+    return DigestMismatch(
+        f"the result for {name} is not the promised one",
+        why=f"promised sha256 {expected[:12]}…, computed {found[:12]}…",
+        hint="nothing was written; the patch may be damaged, please report it",
+    )

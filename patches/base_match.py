@@ -1,0 +1,60 @@
+"""Does this patch fit this base? Every tensor it touches must have the type, shape and digest it expects."""
+
+from collections.abc import Mapping, Sequence
+
+from .checkpoint import Checkpoint
+from .errors import BaseMismatch
+from .manifest import BaseRecord, TensorRecord
+from .patch import Patch
+
+
+def match_base(patch: Patch, checkpoint: Checkpoint) -> BaseRecord:
+    """The base record of the patch that the checkpoint satisfies.
+
+    Reads and hashes the touched tensors. Raises BaseMismatch that names the first tensor that is
+    another one.
+    """
+    problems: list[str] = []
+    for base in patch.manifest.bases:
+        problem = _difference(base.tensors, checkpoint)
+        if problem is None:
+            return base
+        problems.append(problem)
+    made_for = " or ".join(_label(base) for base in patch.manifest.bases)
+    raise BaseMismatch(
+        f"{patch.label} was made for another base",
+        why=f"made for {made_for}, given {checkpoint.id}: {problems[0]}",
+        hint=f"use the base that `weightpatch show {patch.label}` names, unchanged and at that "
+        "revision",
+    )
+
+
+def touched_records(checkpoint: Checkpoint, tensors: Sequence[str]) -> dict[str, TensorRecord]:
+    """Type, shape and digest of some tensors of a checkpoint."""
+    return {
+        name: TensorRecord(
+            checkpoint.tensors[name].dtype, checkpoint.tensors[name].shape, checkpoint.digest(name)
+        )
+        for name in sorted(tensors)
+    }
+
+
+def _difference(expected: Mapping[str, TensorRecord], checkpoint: Checkpoint) -> str | None:
+    for name, record in expected.items():
+        info = checkpoint.tensors.get(name)
+        if info is None:
+            return f"it has no tensor {name}"
+        if info.shape != record.shape:
+            return f"{name} is {list(info.shape)}, not {list(record.shape)}"
+        if info.dtype != record.dtype:
+            return f"{name} is {info.dtype}, not {record.dtype}"
+        if checkpoint.digest(name) != record.sha256:
+            return (
+                f"{name} has other bytes: sha256 {checkpoint.digest(name)[:12]}…, "
+                f"not {record.sha256[:12]}…"
+            )
+    return None
+
+
+def _label(base: BaseRecord) -> str:
+    return f"{base.id}@{base.revision}" if base.revision else base.id

@@ -1,0 +1,130 @@
+"""A build: a patched checkpoint on disk, with the record of what was applied to what."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import jsonfile
+from .checkpoint import Checkpoint
+from .digests import sha256_range
+from .errors import BaseMismatch, CheckpointRefused
+from .fields import Fields
+from .manifest import TensorRecord
+
+RECORD = "weightpatch.json"
+FORMAT = "weightpatch-build/1"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A version that is in a build."""
+
+    name: str
+    version: int
+    digest: str
+
+    @property
+    def label(self) -> str:
+        """`namespace/name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True)
+class BuildRecord:
+    """What a build was made of: touched tensors of the base, versions, and the results' sha256."""
+
+    base_id: str
+    base_revision: str | None
+    tensors: Mapping[str, TensorRecord]
+    patches: Sequence[Applied]
+    result: Mapping[str, str]
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON; no time in it, so the same build is the same bytes."""
+        return jsonfile.canonical({"format": FORMAT, **asdict(self)}, what=RECORD)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "BuildRecord":
+        """Read weightpatch.json strictly; raises ManifestError."""
+        fields = Fields(jsonfile.parse_canonical(data, what=RECORD), RECORD)
+        if fields.text("format") != FORMAT:
+            raise CheckpointRefused(f"{RECORD} is not of the format {FORMAT}")
+        record = cls(
+            base_id=fields.text("base_id"),
+            base_revision=fields.optional_text("base_revision"),
+            tensors={
+                name: TensorRecord.parse(name, value, RECORD)
+                for name, value in fields.mapping("tensors").items()
+            },
+            patches=tuple(map(_applied, fields.items("patches"))),
+            result=_results(fields.mapping("result")),
+        )
+        fields.done()
+        return record
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A tensor of a build that is not what its record says."""
+
+    tensor: str
+    expected: str
+    found: str
+
+
+def is_build(folder: Path) -> bool:
+    """Whether a folder holds a build."""
+    return (folder / RECORD).is_file()
+
+
+def read_record(folder: Path) -> BuildRecord:
+    """The record of a build; raises CheckpointRefused if the folder is none."""
+    if not is_build(folder):
+        raise CheckpointRefused(
+            f"{folder} is not a build",
+            why=f"it holds no {RECORD}",
+            hint="give the folder that `weightpatch apply --out` wrote",
+        )
+    return BuildRecord.from_bytes((folder / RECORD).read_bytes())
+
+
+def verify(folder: Path) -> list[Mismatch]:
+    """Hash the patched tensors of a build again; gives those that differ from the record."""
+    record = read_record(folder)
+    checkpoint = Checkpoint.open(folder)
+    return [
+        Mismatch(name, expected, found)
+        for name, expected in record.result.items()
+        if (found := _stored_digest(checkpoint, name)) != expected
+    ]
+
+
+def require_base_of(record: BuildRecord, checkpoint: Checkpoint) -> None:
+    """Raise BaseMismatch unless the checkpoint is the base that the build was made from."""
+    for name, expected in record.tensors.items():
+        if name not in checkpoint.tensors or checkpoint.digest(name) != expected.sha256:
+            raise BaseMismatch(
+                f"{checkpoint.id} is not the base of this build",
+                why=f"{name} has other bytes than in {record.base_id}",
+                hint="give the unchanged base with --base",
+            )
+
+
+def _stored_digest(checkpoint: Checkpoint, name: str) -> str:
+    info = checkpoint.tensors.get(name)
+    if info is None:
+        return "missing"
+    with info.file.open("rb") as file:
+        return sha256_range(file, info.start, info.stop)
+
+
+def _applied(value: object) -> Applied:
+    fields = Fields(value, f"a patch in {RECORD}")
+    applied = Applied(fields.text("name"), fields.integer("version"), fields.digest("digest"))
+    fields.done()
+    return applied
+
+
+def _results(record: Mapping[str, object]) -> dict[str, str]:
+    fields = Fields(record, f"results in {RECORD}")
+    return {name: fields.digest(name) for name in record}

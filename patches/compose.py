@@ -1,0 +1,71 @@
+"""Several versions as one: their terms side by side, in the order in which they are summed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from . import arithmetic
+from .base_match import match_base
+from .checkpoint import Checkpoint
+from .draft import Origin, write_draft
+from .errors import ConflictFound
+from .manifest import MethodRecord
+from .operations.base import Array
+from .patch import Draft, Patch
+from .requests import EditRequest
+
+VERSION = "1"
+
+
+def compose(
+    checkpoint: Checkpoint,
+    patches: Sequence[Patch],
+    folder: Path,
+    origin: Origin,
+    tools: Mapping[str, str],
+) -> Draft:
+    """Write the composition of `patches` into the empty `folder`.
+
+    Applying it gives bit for bit what applying its members together gives, also when it is composed
+    again. Raises BaseMismatch, ConflictFound.
+    """
+    if len(patches) < 2:
+        raise ConflictFound(
+            "a composition needs two versions at least", hint="name two or more versions"
+        )
+    members = sorted(patches, key=lambda patch: patch.digest)
+    for patch in members:
+        match_base(patch, checkpoint)
+    return write_draft(
+        folder,
+        checkpoint,
+        arithmetic.sum_of(members),
+        _auxiliary(members),
+        [request for patch in members for request in _requests(patch)],
+        MethodRecord(
+            name="compose",
+            version=VERSION,
+            hyperparameters={"members": [patch.label for patch in members]},
+            seed=None,
+            sampled={},
+            statistics=(),
+            device="cpu",
+            tools=tools,
+        ),
+        replace(origin, parents=tuple(patch.digest for patch in members)),
+    )
+
+
+def _requests(patch: Patch) -> list[EditRequest]:
+    return [replace(request, id=f"{patch.label}/{request.id}") for request in patch.requests]
+
+
+def _auxiliary(members: Sequence[Patch]) -> dict[str, Array]:
+    """Auxiliary arrays of all members, those of one name stacked [N, …] in the members' order."""
+    found: dict[str, list[Array]] = {}
+    for patch in members:
+        for key, array in patch.auxiliary.items():
+            found.setdefault(key, []).append(array)
+    return {key: np.concatenate(arrays) for key, arrays in found.items()}

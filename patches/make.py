@@ -1,0 +1,70 @@
+"""Requests, a method and a base give a draft: the whole way from an intention to a patch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from . import plugins
+from .draft import Origin, own_terms, write_draft
+from .manifest import MethodRecord
+from .methods.base import hyperparameters_from
+from .methods.key_statistics import KeyStatistics
+from .models import EditableModel
+from .patch import Draft
+from .progress import Progress, silent
+from .requests import EditRequest
+from .tools import versions
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which method, with which settings (`name=value` as typed by a user) and seed."""
+
+    method: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+
+
+def make(
+    folder: Path,
+    model: EditableModel,
+    requests: Sequence[EditRequest],
+    recipe: Recipe,
+    origin: Origin,
+    statistics: KeyStatistics,
+    *,
+    progress: Progress = silent,
+) -> Draft:
+    """Edit, snap, and write the draft into the empty `folder`; the model is left as it was.
+
+    Raises PluginMissing, RequestRefused, NameRefused, NonFinite, Unsupported.
+    """
+    method = plugins.load("methods", recipe.method)()
+    hyperparameters = hyperparameters_from(method.defaults(model), recipe.settings)
+    edit = method.edit(
+        model,
+        requests,
+        hyperparameters,
+        seed=recipe.seed,
+        statistics=statistics,
+        progress=progress,
+    )
+    record = MethodRecord(
+        name=method.name,
+        version=method.version,
+        hyperparameters=asdict(hyperparameters),
+        seed=recipe.seed,
+        sampled=edit.sampled,
+        statistics=edit.statistics,
+        device=str(model.device),
+        tools=versions(["numpy", "torch", "transformers"]),
+    )
+    return write_draft(
+        folder,
+        model.checkpoint,
+        own_terms(edit.operations),
+        edit.auxiliary,
+        requests,
+        record,
+        origin,
+    )

@@ -1,0 +1,113 @@
+"""Run a decoder up to a layer, or from a layer on, with transformers' own code.
+
+A decoder's forward makes masks and position embeddings and calls its layers in turn. Here it runs on
+a shallow copy whose list of layers is cut off, or begins with stand-ins that hand on what the layers
+below are known to have computed. The model itself is not touched.
+"""
+
+from copy import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from ..models import EditableModel
+from .prompts import Aligned
+
+
+def run_up_to(model: EditableModel, layer: int, batch: Aligned) -> torch.Tensor:
+    """Output of `layer`, float32 [rows, length, hidden]; the layers above do not run."""
+    layers = nn.ModuleList(list(model.layers)[: layer + 1])
+    decoder = _copy(model, layers, norm=nn.Identity())
+    states: torch.Tensor = decoder(
+        input_ids=batch.ids,
+        attention_mask=batch.mask,
+        position_ids=batch.positions,
+        use_cache=False,
+    ).last_hidden_state
+    return states
+
+
+class Continuation:
+    """What the layers above an edited layer make of its output, from the subject on.
+
+    Positions before the subject's last token do not depend on what is added at it, so their keys and
+    values are computed once, here. `base` is the decoder's last hidden state, after its norm, with
+    nothing added: float32 [rows, length - subject, hidden].
+    """
+
+    def __init__(
+        self, model: EditableModel, layer: int, batch: Aligned, states: torch.Tensor
+    ) -> None:
+        self._given = _Given()
+        above = list(model.layers)[layer + 1 :]
+        self._decoder = _copy(model, nn.ModuleList([self._given] * (layer + 1) + above))
+        self._batch = batch
+        self._states = states[:, batch.subject :]
+        whole = DynamicCache()
+        with torch.no_grad():
+            last = self._run(states, batch.positions, whole)
+        self.base = last[:, batch.subject :]
+        self._cache = _fixed(whole, layer + 1, batch.subject, states)
+
+    def __call__(self, delta: torch.Tensor) -> torch.Tensor:
+        """The same with `delta` [hidden] added at the subject's last token; differentiable."""
+        states = torch.cat([self._states[:, :1] + delta, self._states[:, 1:]], dim=1)
+        return self._run(states, self._batch.positions[:, self._batch.subject :], self._cache)
+
+    def _run(self, states: torch.Tensor, positions: torch.Tensor, cache: Cache) -> torch.Tensor:
+        self._given.states = states
+        last: torch.Tensor = self._decoder(
+            inputs_embeds=states.detach(),
+            attention_mask=self._batch.mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+        return last
+
+
+class _Given(nn.Module):
+    """A stand-in for a layer: its output is known."""
+
+    states: torch.Tensor
+
+    def forward(self, _hidden: torch.Tensor, *_args: object, **_kwargs: object) -> torch.Tensor:
+        return self.states
+
+
+class _FixedLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values that new ones are appended to, but never kept."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.keys, self.values = keys, values
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_args: object, **_kwargs: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        keys = torch.cat([self.keys, key_states], dim=-2)
+        return keys, torch.cat([self.values, value_states], dim=-2)
+
+
+def _fixed(whole: Cache, first: int, length: int, states: torch.Tensor) -> Cache:
+    """The first `length` positions of a cache; layers below `first` only know that length."""
+    empty = states.new_zeros(len(states), 1, length, 1)
+    layers = [_FixedLayer(empty, empty) for _ in range(first)]
+    for kept in whole.layers[first:]:
+        layers.append(_FixedLayer(kept.keys[:, :, :length], kept.values[:, :, :length]))
+    return Cache(layers=layers)
+
+
+def _copy(
+    model: EditableModel, layers: nn.ModuleList, norm: nn.Module | None = None
+) -> nn.Module:
+    decoder = copy(model.backbone)
+    parts = {**vars(decoder)["_modules"], model.architecture.layers: layers}
+    if norm is not None:
+        parts[model.architecture.norm] = norm
+    vars(decoder)["_modules"] = parts
+    return decoder

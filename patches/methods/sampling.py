@@ -1,0 +1,57 @@
+"""Text that a model writes by itself, from a generator of its own."""
+
+import torch
+from transformers import DynamicCache
+
+from ..models import EditableModel
+from ..progress import Progress, silent
+
+
+@torch.no_grad()
+def sample(
+    model: EditableModel,
+    starts: torch.Tensor,
+    length: int,
+    generator: torch.Generator,
+    *,
+    top_k: int | None = None,
+    progress: Progress = silent,
+    phase: str = "sampling",
+) -> torch.Tensor:
+    """Continue `starts` [rows, s] by `length` tokens each: int64 [rows, s + length], on the CPU.
+
+    Tokens are drawn from the model's distribution at temperature 1, or from its `top_k` likeliest;
+    special tokens are never drawn. `generator` is a CPU generator; the global one is left alone.
+    """
+    banned = torch.tensor(sorted(set(model.tokenizer.all_special_ids)), dtype=torch.long)
+    cache = DynamicCache(config=model.model.config)
+    rows = starts
+    for done in range(length):
+        progress(phase, done, length)
+        given = rows if done == 0 else rows[:, -1:]
+        logits = model.model(
+            input_ids=given.to(model.device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        rows = torch.cat([rows, _draw(logits.cpu(), banned, top_k, generator)], dim=1)
+    progress(phase, length, length)
+    return rows
+
+
+def _draw(
+    logits: torch.Tensor, banned: torch.Tensor, top_k: int | None, generator: torch.Generator
+) -> torch.Tensor:
+    logits[:, banned] = -torch.inf
+    if top_k is None:
+        return torch.multinomial(logits.softmax(-1), 1, generator=generator)
+    best, index = logits.topk(top_k)
+    return index.gather(1, torch.multinomial(best.softmax(-1), 1, generator=generator))
+
+
+def random_tokens(model: EditableModel, rows: int, generator: torch.Generator) -> torch.Tensor:
+    """Tokens to begin a text with, any but special ones alike: int64 [rows, 1]."""
+    special = set(model.tokenizer.all_special_ids)
+    plain = torch.tensor([i for i in range(len(model.tokenizer)) if i not in special])
+    return plain[torch.randint(len(plain), (rows, 1), generator=generator)]

@@ -1,0 +1,76 @@
+"""`lowrank`: the delta is A·B, A [out, r] and B [r, in] float32 on the grid."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FormatError, ShapeMismatch
+from ..grid import MAX_RANK, require_on_grid, snap
+from .base import Array
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank:
+    """A·B with A [out, r] and B [r, in], both float32 and snapped."""
+
+    a: NDArray[np.float32]
+    b: NDArray[np.float32]
+
+    kind: ClassVar[str] = "lowrank"
+
+    @classmethod
+    def snapped(cls, a: NDArray[np.floating], b: NDArray[np.floating]) -> Self:
+        """Snap factors of any float type to the grid; raises NonFinite."""
+        return cls(snap(a, axis=1), snap(b, axis=0))
+
+    @classmethod
+    def read(cls, parts: Mapping[str, Array], shape: tuple[int, ...]) -> Self:
+        """Check types, shapes, rank and grid; raises FormatError, ShapeMismatch, OffGrid."""
+        if set(parts) != {"A", "B"}:
+            raise FormatError(
+                f"a lowrank operation needs the parts A and B, found {', '.join(sorted(parts))}"
+            )
+        a, b = parts["A"], parts["B"]
+        if a.dtype != np.float32 or b.dtype != np.float32:
+            raise FormatError("factors of a lowrank operation must be F32")
+        if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+            raise ShapeMismatch(f"factors {list(a.shape)} and {list(b.shape)} cannot be multiplied")
+        if (a.shape[0], b.shape[1]) != shape:
+            raise ShapeMismatch(
+                f"factors {list(a.shape)} and {list(b.shape)} do not make {list(shape)}"
+            )
+        if not 1 <= a.shape[1] <= MAX_RANK:
+            raise ShapeMismatch(
+                f"rank {a.shape[1]} is outside 1 to {MAX_RANK}",
+                hint="split a higher rank into several lowrank operations",
+            )
+        require_on_grid(a, axis=1, what="factor A")
+        require_on_grid(b, axis=0, what="factor B")
+        return cls(a, b)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[out, in]."""
+        return (self.a.shape[0], self.b.shape[1])
+
+    @property
+    def size(self) -> int:
+        """The rank r."""
+        return int(self.a.shape[1])
+
+    @property
+    def parts(self) -> Mapping[str, Array]:
+        """The two factors."""
+        return {"A": self.a, "B": self.b}
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        """A[start:stop]·B in float64; exact in any order of summation (see grid)."""
+        return self.a[start:stop].astype(np.float64) @ self.b.astype(np.float64)
+
+    def norm(self) -> float:
+        """‖AB‖ = √⟨AᵀA, BBᵀ⟩, from the factors alone."""
+        a, b = self.a.astype(np.float64), self.b.astype(np.float64)
+        return float(np.sqrt(max(0.0, np.sum((a.T @ a) * (b @ b.T)))))

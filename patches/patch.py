@@ -1,0 +1,243 @@
+"""A version as files: hashed first, then read strictly, then its operations and requests."""
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from . import jsonfile, plugins
+from .digests import sha256, sha256_file
+from .errors import (
+    DigestMismatch,
+    ExtraFile,
+    LimitExceeded,
+    ManifestError,
+    PathRefused,
+    SizeMismatch,
+)
+from .manifest import FILES, MAX_BYTES, FileRecord, Manifest
+from .names import AUXILIARY, join_key, split_key
+from .operations.base import Array, Operation
+from .requests import EditRequest, dump_requests, parse_requests
+from .safetensors_file import read_tensors, write_tensors
+
+MANIFEST = "patch.json"
+DELTA = "delta.safetensors"
+REQUESTS = "requests.jsonl"
+CARD = "README.md"
+ATTESTATIONS = "attestations"
+MAX_REQUESTS_BYTES = 64 << 20
+
+Operations = Mapping[str, Sequence[Operation]]
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One version: its manifest, and where its files lie."""
+
+    manifest: Manifest
+    files: Mapping[str, Path]
+    digest: str
+
+    @classmethod
+    def open(cls, folder: Path) -> "Patch":
+        """Open a folder that holds the files of a version, and nothing else.
+
+        The card and attestations may be there; they do not belong to the version.
+        Raises PathRefused, ExtraFile, ManifestError, SizeMismatch, DigestMismatch.
+        """
+        for entry in sorted(folder.iterdir()):
+            _check_entry(entry)
+        return cls.from_files({name: folder / name for name in (MANIFEST, DELTA, REQUESTS)})
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, Path]) -> "Patch":
+        """Open a version from files that may lie anywhere; each is hashed before it is parsed.
+
+        Raises PathRefused, ManifestError, SizeMismatch, DigestMismatch.
+        """
+        data = _read_small(files[MANIFEST])
+        manifest = Manifest.from_bytes(data)
+        for name, record in manifest.files.items():
+            _check_file(files[name], name, record)
+        return cls(manifest, dict(files), sha256(data))
+
+    @property
+    def label(self) -> str:
+        """`namespace/name@version`."""
+        return self.manifest.label
+
+    @cached_property
+    def operations(self) -> Operations:
+        """The operations of each tensor, checked against manifest and grid.
+
+        Raises FormatError, NameRefused, ManifestError, ShapeMismatch, NonFinite, OffGrid, TooBig,
+        and PluginMissing for a kind that is not installed.
+        """
+        shapes = {name: record.shape for name, record in self.manifest.bases[0].tensors.items()}
+        grouped = _group(self._tensors)
+        for tensor in sorted(set(grouped) - set(shapes)):
+            raise ManifestError(f"the delta changes {tensor!r}, which patch.json does not declare")
+        return {
+            tensor: _read_operations(self.manifest, tensor, grouped.get(tensor, {}), shape)
+            for tensor, shape in shapes.items()
+        }
+
+    @cached_property
+    def auxiliary(self) -> Mapping[str, Array]:
+        """What is kept but not applied, by `<parameter>::aux.<what>`."""
+        return {key: array for key, array in self._tensors.items() if _is_auxiliary(key)}
+
+    @cached_property
+    def requests(self) -> tuple[EditRequest, ...]:
+        """What the edit should do; raises RequestRefused, LimitExceeded."""
+        return parse_requests(_read_small(self.files[REQUESTS], MAX_REQUESTS_BYTES))
+
+    @cached_property
+    def _tensors(self) -> Mapping[str, Array]:
+        _check_file(self.files[DELTA], DELTA, self.manifest.files[DELTA])
+        return read_tensors(self.files[DELTA])[0]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A patch that has no version number yet: its files in `folder`, its manifest numbered 1."""
+
+    manifest: Manifest
+    folder: Path
+
+    def numbered(self, version: int) -> Manifest:
+        """The manifest with its final number."""
+        return replace(self.manifest, version=version)
+
+    def as_patch(self) -> Patch:
+        """The draft as a patch that can be tried before it is published."""
+        (self.folder / MANIFEST).write_bytes(self.manifest.to_bytes())
+        return Patch.open(self.folder)
+
+
+def content_digest(manifest: Manifest) -> str:
+    """sha256 over delta, requests and base tensors: equal for versions that do the same."""
+    record = {
+        "files": {name: file.sha256 for name, file in manifest.files.items()},
+        "bases": sorted(
+            [name, tensor.dtype, tensor.sha256]
+            for base in manifest.bases
+            for name, tensor in base.tensors.items()
+        ),
+    }
+    return sha256(jsonfile.canonical(record, what="content"))
+
+
+def write_files(
+    folder: Path,
+    operations: Operations,
+    auxiliary: Mapping[str, Array],
+    requests: Sequence[EditRequest],
+) -> dict[str, FileRecord]:
+    """Write delta and requests into `folder`, fsynced; gives their digests and sizes."""
+    tensors = dict(auxiliary)
+    for tensor, terms in operations.items():
+        for index, term in enumerate(terms):
+            for part, array in term.parts.items():
+                tensors[join_key(tensor, term.kind, index, part)] = array
+    write_tensors(folder / DELTA, tensors)
+    with (folder / REQUESTS).open("wb") as file:
+        file.write(dump_requests(requests))
+        file.flush()
+        os.fsync(file.fileno())
+    return {name: file_record(folder / name) for name in sorted(FILES)}
+
+
+def file_record(path: Path) -> FileRecord:
+    """Digest and size of a file."""
+    return FileRecord(sha256_file(path), path.stat().st_size)
+
+
+def _is_auxiliary(key: str) -> bool:
+    return split_key(key)[1] == AUXILIARY
+
+
+def _group(tensors: Mapping[str, Array]) -> dict[str, dict[tuple[str, str], dict[str, Array]]]:
+    """Parts by tensor, and within it by (kind, index)."""
+    grouped: dict[str, dict[tuple[str, str], dict[str, Array]]] = {}
+    for key, array in tensors.items():
+        tensor, kind, rest = split_key(key)
+        if kind == AUXILIARY:
+            continue
+        index, _, part = rest.partition(".")
+        grouped.setdefault(tensor, {}).setdefault((kind, index), {})[part] = array
+    return grouped
+
+
+def _read_operations(
+    manifest: Manifest,
+    tensor: str,
+    grouped: Mapping[tuple[str, str], Mapping[str, Array]],
+    shape: tuple[int, ...],
+) -> tuple[Operation, ...]:
+    records = manifest.operations[tensor]
+    expected = {(record.kind, str(index)) for index, record in enumerate(records)}
+    if expected != set(grouped):
+        raise ManifestError(
+            f"patch.json and delta.safetensors declare different operations on {tensor!r}"
+        )
+    terms = []
+    for index, record in enumerate(records):
+        kind = plugins.load("operations", record.kind)
+        term: Operation = kind.read(grouped[record.kind, str(index)], shape)
+        if term.size != record.size:
+            raise ManifestError(
+                f"patch.json says {record.kind} of size {record.size} on {tensor!r}, "
+                f"the delta holds {term.size}"
+            )
+        terms.append(term)
+    return tuple(terms)
+
+
+def _check_entry(entry: Path) -> None:
+    status = entry.lstat()
+    if entry.name == ATTESTATIONS and stat.S_ISDIR(status.st_mode):
+        return
+    if entry.name not in (MANIFEST, DELTA, REQUESTS, CARD):
+        raise ExtraFile(
+            f"{entry.name!r} does not belong to a patch",
+            hint="a patch folder holds patch.json, delta.safetensors, requests.jsonl, README.md "
+            "and attestations/",
+        )
+    _require_regular(entry, status)
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise PathRefused(f"{path.name!r} is not a regular file")
+
+
+def _check_file(path: Path, name: str, record: FileRecord) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError:
+        raise ManifestError(f"{name} is missing", hint="fetch the patch again") from None
+    if size != record.size:
+        raise SizeMismatch(
+            f"{name} has {size} bytes, patch.json says {record.size}", hint="fetch the patch again"
+        )
+    if sha256_file(path) != record.sha256:
+        raise DigestMismatch(
+            f"the bytes of {name} are not those of patch.json",
+            why="the file was damaged or changed since it was published",
+            hint="fetch the patch again; if it stays so, do not trust its source",
+        )
+
+
+def _read_small(path: Path, limit: int = MAX_BYTES) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ManifestError(f"{path.name} cannot be read: {error.strerror}") from None
+    if len(data) > limit:
+        raise LimitExceeded(f"{path.name} is larger than {limit} bytes")
+    return data

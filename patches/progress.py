@@ -1,0 +1,14 @@
+"""How long work tells that it goes on; the command line draws it, a library call need not."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Called as work goes on: what is being done, how much of it is done, and of how much."""
+
+    def __call__(self, phase: str, done: int, total: int | None, /) -> None:
+        """Tell; it must return soon."""
+
+
+def silent(_phase: str, _done: int, _total: int | None) -> None:
+    """Tell nobody."""

@@ -1,0 +1,192 @@
+"""Edit requests: what an edit should do, and the probes that show whether it did."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import LimitExceeded, RequestRefused
+
+MAX_TEXT = 10_000
+MAX_PROBES = 1_000
+MAX_REQUESTS = 100_000
+MAX_LINE = 1 << 20
+_FIELDS = {"id", "prompt", "subject", "target", "old_target", "paraphrases", "neighbourhood"}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A prompt and the continuation that goes with it."""
+
+    prompt: str
+    target: str
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """One thing that an edit should do.
+
+    `prompt` holds the subject as `{}`, as in "The capital of {} is". `old_target` is what the base
+    answers today; it is needed for ROME's ES and PS. Neighbourhood probes are prompts whose answers
+    must not change, each with the answer that it has.
+    """
+
+    prompt: str
+    subject: str
+    target: str
+    old_target: str | None = None
+    paraphrases: tuple[Probe, ...] = ()
+    neighbourhood: tuple[Probe, ...] = ()
+    id: str = field(default="1")
+
+    @property
+    def text(self) -> str:
+        """The prompt with the subject in its place."""
+        return self.prompt.replace("{}", self.subject)
+
+    @classmethod
+    def parse(cls, record: object, *, where: str = "request", number: int = 1) -> "EditRequest":
+        """Read a request from its JSON form; `where` and `number` name it in errors.
+
+        A prompt may name the subject outright instead of `{}`. A paraphrase or neighbour may be a
+        string or {"prompt", "target"}; a bare paraphrase expects `target`, a bare neighbour
+        `old_target`. Raises RequestRefused, or LimitExceeded.
+        """
+        reader = _Reader(record, where)
+        target = reader.text("target")
+        old_target = reader.optional_text("old_target")
+        return cls(
+            prompt=_template(reader.text("prompt"), reader.text("subject"), where),
+            subject=reader.text("subject"),
+            target=target,
+            old_target=old_target,
+            paraphrases=reader.probes("paraphrases", target),
+            neighbourhood=reader.probes("neighbourhood", old_target),
+            id=reader.optional_text("id") or str(number),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as plain JSON values; `parse` reads it back unchanged."""
+        record: dict[str, Any] = {
+            "id": self.id,
+            "prompt": self.prompt,
+            "subject": self.subject,
+            "target": self.target,
+            "paraphrases": [vars(probe) for probe in self.paraphrases],
+            "neighbourhood": [vars(probe) for probe in self.neighbourhood],
+        }
+        if self.old_target is not None:
+            record["old_target"] = self.old_target
+        return record
+
+
+class _Reader:
+    def __init__(self, record: object, where: str) -> None:
+        if not isinstance(record, Mapping):
+            raise RequestRefused(f"{where}: a request is a JSON object")
+        unknown = sorted(map(str, set(record) - _FIELDS))
+        if unknown:
+            raise RequestRefused(
+                f"{where}: unknown field {unknown[0]!r}",
+                hint=f"known fields: {', '.join(sorted(_FIELDS))}",
+            )
+        self.record = record
+        self.where = where
+
+    def text(self, name: str) -> str:
+        value = self.optional_text(name)
+        if value is None:
+            raise RequestRefused(f"{self.where}: {name} is missing")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        value = self.record.get(name)
+        return None if value is None else _checked_text(value, f"{self.where}: {name}")
+
+    def probes(self, name: str, default: str | None) -> tuple[Probe, ...]:
+        values = self.record.get(name, [])
+        if not isinstance(values, list):
+            raise RequestRefused(f"{self.where}: {name} is a list")
+        if len(values) > MAX_PROBES:
+            raise LimitExceeded(f"{self.where}: more than {MAX_PROBES} {name}")
+        return tuple(
+            _probe(value, default, f"{self.where}: {name} {number}")
+            for number, value in enumerate(values, 1)
+        )
+
+
+def _probe(value: object, default: str | None, where: str) -> Probe:
+    record = {"prompt": value} if isinstance(value, str) else value
+    if not isinstance(record, Mapping) or not set(record) <= {"prompt", "target"}:
+        raise RequestRefused(f'{where}: a probe is a string or {{"prompt", "target"}}')
+    target = record.get("target", default)
+    if target is None:
+        raise RequestRefused(
+            f"{where}: no answer to compare with",
+            hint="give the probe a target, or the request an old_target",
+        )
+    return Probe(
+        _checked_text(record.get("prompt"), f"{where}: prompt"),
+        _checked_text(target, f"{where}: target"),
+    )
+
+
+def _checked_text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise RequestRefused(f"{where} must be a text that is not empty")
+    if len(value) > MAX_TEXT:
+        raise LimitExceeded(f"{where} is longer than {MAX_TEXT} characters")
+    if "\x00" in value or not value.isascii() and _has_surrogate(value):
+        raise RequestRefused(f"{where} holds a NUL or half a character")
+    return value
+
+
+def _has_surrogate(value: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _template(prompt: str, subject: str, where: str) -> str:
+    template = prompt if "{}" in prompt else prompt.replace(subject, "{}", 1)
+    if template.count("{}") != 1:
+        raise RequestRefused(
+            f"{where}: the prompt must hold the subject exactly once",
+            why=f"subject {subject!r}, prompt {prompt!r}",
+            hint='write the prompt with {} for the subject, as in "The capital of {} is"',
+        )
+    return template
+
+
+def dump_requests(requests: Iterable[EditRequest]) -> bytes:
+    """requests.jsonl: one canonical JSON object a line."""
+    import rfc8785
+
+    return b"".join(rfc8785.dumps(request.to_json()) + b"\n" for request in requests)
+
+
+def parse_requests(data: bytes, *, name: str = "requests.jsonl") -> tuple[EditRequest, ...]:
+    """Read a JSONL file of requests; blank lines are skipped, bad ones named by number.
+
+    Raises RequestRefused, or LimitExceeded.
+    """
+    requests: list[EditRequest] = []
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        if len(line) > MAX_LINE:
+            raise LimitExceeded(f"{name} line {number} is longer than {MAX_LINE} bytes")
+        if len(requests) >= MAX_REQUESTS:
+            raise LimitExceeded(f"{name} holds more than {MAX_REQUESTS} requests")
+        where = f"{name} line {number}"
+        requests.append(
+            EditRequest.parse(_json(line, where), where=where, number=len(requests) + 1)
+        )
+    if len({request.id for request in requests}) != len(requests):
+        raise RequestRefused(f"{name}: two requests have the same id")
+    return tuple(requests)
+
+
+def _json(line: bytes, where: str) -> object:
+    try:
+        return json.loads(line.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise RequestRefused(f"{where} is not JSON: {error}") from None

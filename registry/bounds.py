@@ -1,0 +1,55 @@
+"""What fits into the tables: bounds that the format does not set, and texts that databases refuse."""
+
+from collections.abc import Iterable, Iterator
+
+from ..patches.errors import InputError, LimitExceeded
+from ..patches.evaluation.base import Evaluation
+from ..patches.manifest import Manifest
+from ..patches.requests import EditRequest
+from .schema import LAST_NUMBER, MAX_SHORT
+
+
+def check_manifest(manifest: Manifest) -> None:
+    """Raise LimitExceeded or InputError unless the manifest fits."""
+    if manifest.version > LAST_NUMBER:
+        raise LimitExceeded(f"version numbers end at {LAST_NUMBER}")
+    _check_text("the message", manifest.message, None)
+    for what, value in _names(manifest):
+        _check_text(what, value)
+
+
+def check_requests(requests: Iterable[EditRequest]) -> None:
+    """Raise LimitExceeded or InputError unless the requests fit."""
+    for request in requests:
+        _check_text("the id of a request", request.id)
+
+
+def check_evaluation(evaluation: Evaluation) -> None:
+    """Raise LimitExceeded or InputError unless the evaluation fits."""
+    _check_text("the name of a suite", evaluation.suite)
+    for score in evaluation.scores:
+        _check_text("the case of a score", score.case)
+        _check_text("the measure of a score", score.measure)
+
+
+def _names(manifest: Manifest) -> Iterator[tuple[str, str | None]]:
+    yield "the author", manifest.author
+    yield "the licence", manifest.licence
+    yield "the name of the method", manifest.method.name
+    for base in manifest.bases:
+        yield "the id of a base", base.id
+        yield "the revision of a base", base.revision
+        for tensor in base.tensors.values():
+            yield "the type of a tensor", tensor.dtype
+    for operations in manifest.operations.values():
+        for operation in operations:
+            yield "the kind of an operation", operation.kind
+
+
+def _check_text(what: str, value: str | None, longest: int | None = MAX_SHORT) -> None:
+    if value is None:
+        return
+    if longest is not None and len(value) > longest:
+        raise LimitExceeded(f"{what} is longer than {longest} characters")
+    if "\x00" in value:
+        raise InputError(f"{what} holds a NUL character")

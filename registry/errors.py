@@ -1,0 +1,88 @@
+"""Every error of the registry, each with a code a program can match.
+
+WeightpatchError
+└── RegistryError         the registry cannot do what was asked          exit 1
+    ├── RegistryMissing   E_NO_REGISTRY   there is no registry in this place
+    ├── SchemaTooOld      E_SCHEMA_OLD    the database waits for an upgrade
+    ├── SchemaTooNew      E_SCHEMA_NEW    the database belongs to a newer weightpatch
+    ├── DatabaseFailed    E_DATABASE      the database gave an error
+    ├── StoreFailed       E_STORE         a blob cannot be written
+    ├── BlobLost          E_BLOB          a stored file is missing or damaged
+    ├── ReferenceRefused  E_REFERENCE     not a reference to a version
+    ├── NotFound          E_NOT_FOUND     nothing of that name or digest
+    ├── Ambiguous         E_AMBIGUOUS     several things have that digest prefix
+    ├── NameTooAlike      E_NAME_ALIKE    a name that reads like another one
+    └── VersionClash      E_CLASH         a known version, with other content
+"""
+
+from ..patches.errors import WeightpatchError
+
+
+class RegistryError(WeightpatchError):
+    """The registry cannot do what was asked."""
+
+
+class RegistryMissing(RegistryError):
+    """There is no registry in this place."""
+
+    code = "E_NO_REGISTRY"
+
+
+class SchemaTooOld(RegistryError):
+    """The database was made by an older weightpatch and waits for an upgrade."""
+
+    code = "E_SCHEMA_OLD"
+
+
+class SchemaTooNew(RegistryError):
+    """The database was made or upgraded by a newer weightpatch."""
+
+    code = "E_SCHEMA_NEW"
+
+
+class DatabaseFailed(RegistryError):
+    """The database gave an error, or cannot be reached."""
+
+    code = "E_DATABASE"
+
+
+class StoreFailed(RegistryError):
+    """A blob cannot be written."""
+
+    code = "E_STORE"
+
+
+class BlobLost(RegistryError):
+    """A stored file is missing, or is not what it was."""
+
+    code = "E_BLOB"
+
+
+class ReferenceRefused(RegistryError):
+    """A text that does not refer to a version."""
+
+    code = "E_REFERENCE"
+
+
+class NotFound(RegistryError):
+    """Nothing in the registry has that name or digest."""
+
+    code = "E_NOT_FOUND"
+
+
+class Ambiguous(RegistryError):
+    """Several things have that digest prefix."""
+
+    code = "E_AMBIGUOUS"
+
+
+class NameTooAlike(RegistryError):
+    """A new name that reads like a name already taken in its namespace."""
+
+    code = "E_NAME_ALIKE"
+
+
+class VersionClash(RegistryError):
+    """A version number that is known with other content."""
+
+    code = "E_CLASH"

@@ -1,0 +1,71 @@
+"""References to versions, as people write them."""
+
+import re
+from dataclasses import dataclass
+
+from ..patches.names import check_patch_name, quoted
+from .errors import ReferenceRefused
+
+LEAST_PREFIX = 6
+DIGEST = "sha256:"
+
+_PREFIX = re.compile(rf"[0-9a-f]{{{LEAST_PREFIX},64}}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+
+
+@dataclass(frozen=True)
+class ByName:
+    """`namespace/name`, then the newest version is meant, or `namespace/name@3`."""
+
+    namespace: str
+    name: str
+    number: int | None
+
+    @property
+    def full_name(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class ByDigest:
+    """`sha256:` and the beginning of a version's digest."""
+
+    prefix: str
+
+
+def parse(text: str) -> ByName | ByDigest:
+    """Read a reference; raises ReferenceRefused, or NameRefused for a name that none can have."""
+    if text.startswith(DIGEST):
+        return _by_digest(text)
+    full_name, at, selector = text.partition("@")
+    check_patch_name(full_name)
+    if at and not _NUMBER.fullmatch(selector):
+        raise ReferenceRefused(
+            f"{quoted(text)} does not refer to a version",
+            why="after @ comes the number of a version",
+            hint=f"write {full_name}@1, or {full_name} for the newest version",
+        )
+    namespace, name = full_name.split("/")
+    return ByName(namespace, name, int(selector) if at else None)
+
+
+def _by_digest(text: str) -> ByDigest:
+    prefix = text.removeprefix(DIGEST)
+    if not _PREFIX.fullmatch(prefix):
+        raise ReferenceRefused(
+            f"{quoted(text)} does not refer to a version",
+            why=f"after {DIGEST} come {LEAST_PREFIX} to 64 of the digits 0-9 and a-f",
+        )
+    return ByDigest(prefix)
+
+
+def fold(name: str) -> str:
+    """What is left of a name when all that looks alike is the same.
+
+    Case, hyphen, underscore and dot do not count; 0 is o, and 1 and i are l, as on PyPI.
+    """
+    return name.lower().translate(_FOLDED)
+
+
+_FOLDED = str.maketrans({"-": "", "_": "", ".": "", "0": "o", "1": "l", "i": "l"})

@@ -1,0 +1,131 @@
+"""What every remote promises: whole versions or nothing, and never a wrong byte."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, Self
+
+from ...patches import plugins
+from ...patches.digests import sha256
+from ...patches.errors import LimitExceeded, ManifestError
+from ...patches.manifest import FileRecord, Manifest
+from ...patches.names import quoted
+from ...patches.patch import MANIFEST, Patch
+from ...patches.progress import Progress, silent
+from . import attestations as attested
+from .location import HUB, scheme
+
+_BUILT_IN = {HUB: "hub", None: "folder"}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What is pushed: a version, its card, and attestations about it by their sha256."""
+
+    patch: Patch
+    card: str
+    attestations: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """`namespace/name`."""
+        return self.patch.manifest.name
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        return self.patch.manifest.version
+
+    @property
+    def label(self) -> str:
+        """`namespace/name@version`."""
+        return self.patch.label
+
+    def records(self) -> dict[str, FileRecord]:
+        """Digest and size that each file of the version must have where it arrives.
+
+        Raises LimitExceeded if there are more attestations than a remote takes.
+        """
+        size = self.patch.files[MANIFEST].stat().st_size
+        attested.read_names(map(attested.file_name, self.attestations))
+        return {MANIFEST: FileRecord(self.patch.digest, size), **self.patch.manifest.files}
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """Where a version now is; `attestations_added` counts those that were not there before."""
+
+    location: str
+    revision: str | None
+    already_there: bool
+    attestations_added: int = 0
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A version that was fetched and checked, and the attestations found with it."""
+
+    patch: Patch
+    attestations: Mapping[str, bytes]
+    location: str
+    revision: str | None
+
+
+class Remote(Protocol):
+    """A place where versions are pushed to and pulled from."""
+
+    @classmethod
+    def open(cls, location: str) -> Self:
+        """Make a remote of what the user typed; nothing is read or sent. Raises NameRefused."""
+
+    def push(self, bundle: Bundle, *, progress: Progress = silent) -> Pushed:
+        """Put a version there whole, or change nothing.
+
+        What is there already stays; attestations that are not there are added. Raises
+        VersionClash if the number is taken by something else, and RemoteError.
+        """
+
+    def pull(
+        self, name: str, version: int | None, into: Path, *, progress: Progress = silent
+    ) -> Pulled:
+        """Fetch a version, or the highest, into the empty folder `into`, every file hashed.
+
+        Raises RemoteError, and the InputError that says what is wrong with what came.
+        """
+
+    def versions(self, name: str) -> list[int]:
+        """The numbers that are there, in order; raises RemoteNotFound if there are none."""
+
+
+def open_remote(location: str) -> Remote:
+    """Find the remote that `location` names: `hf://`, `hf://namespace/name`, or a folder.
+
+    Raises PluginMissing for a scheme that is not known, NameRefused.
+    """
+    kind = scheme(location)
+    remote: type[Remote] = plugins.load("remotes", _BUILT_IN.get(kind, kind or ""))
+    return remote.open(location)
+
+
+def read_manifest(data: bytes, name: str, version: int | None) -> Manifest:
+    """Read a manifest that must be of this name and version; raises InputError."""
+    manifest = Manifest.from_bytes(data)
+    asked = name if version is None else f"{name}@{version}"
+    if manifest.name != name or manifest.version != (version or manifest.version):
+        raise ManifestError(
+            f"asked for {asked}, the remote holds {quoted(manifest.label)} in its place",
+            why="a patch that answers to another name could pass for somebody else's",
+            hint="do not trust this source",
+        )
+    return manifest
+
+
+def manifest_record(data: bytes) -> FileRecord:
+    """Digest and size of a manifest's bytes."""
+    return FileRecord(sha256(data), len(data))
+
+
+def check_size(name: str, size: int, limit: int) -> None:
+    """Raise LimitExceeded if a file is larger than its kind may be."""
+    if size > limit:
+        raise LimitExceeded(f"{name} is larger than {limit} bytes")

@@ -1,0 +1,68 @@
+"""Where a remote is, as a user types it: `hf://`, `hf://namespace/name@revision`, or a folder."""
+
+import re
+from dataclasses import dataclass
+
+from ...patches.errors import NameRefused
+from ...patches.names import check_patch_name, quoted
+
+HUB = "hf"
+_SCHEME = re.compile(r"([a-z][a-z0-9+-]+)://(.*)", re.DOTALL)
+_VERSION = re.compile(r"v([1-9][0-9]{0,8})")
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class HubLocation:
+    """A place on the Hub: all of it, or one repository, perhaps at a tag, branch or commit."""
+
+    name: str | None
+    revision: str | None
+
+    @property
+    def version(self) -> int | None:
+        """The number, if the revision is a version's tag."""
+        return None if self.revision is None else tagged_version(self.revision)
+
+    def __str__(self) -> str:
+        at = f"@{self.revision}" if self.revision else ""
+        return f"{HUB}://{self.name or ''}{at}"
+
+
+def scheme(location: str) -> str | None:
+    """The part before `://`, or None for a folder."""
+    match = _SCHEME.fullmatch(location)
+    return match[1] if match else None
+
+
+def parse_location(location: str) -> HubLocation:
+    """Read `hf://` or `hf://namespace/name[@revision]`; raises NameRefused."""
+    match = _SCHEME.fullmatch(location)
+    if not match or match[1] != HUB:
+        raise NameRefused(
+            f"{quoted(location)} is not a place on the Hub", hint="write hf://namespace/name@v1"
+        )
+    name, at, revision = match[2].partition("@")
+    if at and (not name or not _REVISION.fullmatch(revision) or ".." in revision):
+        raise NameRefused(
+            f"{quoted(location)} names no revision that the Hub could have",
+            hint="write hf://namespace/name@v1, or a branch or commit in place of v1",
+        )
+    return HubLocation(check_patch_name(name) if name else None, revision or None)
+
+
+def tag(version: int) -> str:
+    """The tag or folder name of a version."""
+    return f"v{version}"
+
+
+def tagged_version(name: str) -> int | None:
+    """The version that a tag or folder name stands for, if it is one."""
+    match = _VERSION.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def is_commit(revision: object) -> bool:
+    """Whether `revision` is the full hex name of a commit."""
+    return isinstance(revision, str) and bool(_COMMIT.fullmatch(revision))

@@ -1,0 +1,131 @@
+"""The house's rules: imports point one way, packages are in the wheel, the front door is light."""
+
+import ast
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = {"patches": 0, "registry": 1, "migrations": 1, "cli": 2}
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imported_rooms(file: Path) -> set[str]:
+    """Top-level folders of the package that a file imports from, at any depth of the code."""
+    package = ("weightpatch", *file.relative_to(ROOT).parent.parts)
+    rooms = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            stem = ".".join([*start, *([node.module] if node.module else [])])
+            names = [stem, *(f"{stem}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        rooms |= {name.split(".")[1] for name in names if name.startswith("weightpatch.")}
+    return rooms
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_imports_point_down(room: str):
+    for file in modules(room):
+        for other in imported_rooms(file) & set(FLOORS):
+            assert other == room or FLOORS[other] < FLOORS[room] or (
+                room == "registry" and other == "migrations"
+            ), f"{file.relative_to(ROOT)} imports {other}"
+
+
+def test_the_rule_sees_a_violation(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    file = tmp_path / "patches" / "methods" / "bad.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("def f():\n    from ...registry import blobs\n")
+    assert imported_rooms(file) == {"registry"}
+
+
+def test_no_absolute_imports_of_the_package_inside_it():
+    for room in FLOORS:
+        for file in modules(room):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ImportFrom) and not node.level:
+                    assert not (node.module or "").startswith("weightpatch"), file
+                    assert (node.module or "").split(".")[0] not in FLOORS, file
+
+
+def test_patches_know_no_environment_network_or_sql():
+    banned = {"sqlalchemy", "alembic", "huggingface_hub", "socket", "urllib", "httpx", "platformdirs"}
+    for file in modules("patches"):
+        tree = ast.parse(file.read_text())
+        names = {
+            alias.name.split(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        } | {
+            (node.module or "").split(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and not node.level
+        }
+        assert not names & banned, file
+        assert "environ" not in file.read_text(), file
+
+
+def test_only_the_command_line_reads_the_environment():
+    for room in ("registry", "migrations"):
+        for file in modules(room):
+            assert "environ" not in file.read_text(), file
+
+
+def test_every_package_folder_is_in_the_wheel(tmp_path):
+    source = tmp_path / "source"
+    leftovers = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=leftovers)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+         "--wheel-dir", tmp_path, source],
+        check=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".py", ".mako"))}
+    for room in FLOORS:
+        for file in (*modules(room), *(ROOT / room).rglob("*.mako")):
+            assert f"weightpatch/{file.relative_to(ROOT)}" in shipped
+    assert "weightpatch/py.typed" in zipfile.ZipFile(wheel).namelist()
+    assert not any("/tests/" in name or "/demo/" in name for name in shipped)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_the_front_door_is_light(arguments: list[str]):
+    heavy = "{'torch', 'transformers', 'sqlalchemy', 'numpy', 'huggingface_hub', 'rich'}"
+    code = (
+        "import sys, weightpatch.cli.main as m\n"
+        f"sys.argv = ['weightpatch', *{arguments!r}]\n"
+        "try: m.main()\nexcept SystemExit: pass\n"
+        f"found = {heavy} & set(sys.modules)\n"
+        "assert not found, found\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_version_is_written_once_more_in_pyproject():
+    import weightpatch
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == weightpatch.__version__
+
+
+def test_public_names_can_be_had():
+    import weightpatch
+
+    assert set(weightpatch._PUBLIC) | {"__version__"} == set(weightpatch.__all__)
+    for name in weightpatch.__all__:
+        assert getattr(weightpatch, name) is not None

@@ -1,4 +1,4 @@
-"""What every command shares: configuration, output, the registry, and the way to patches and bases."""
+"""What every command shares: configuration, output, registry, the way to patches and bases."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -54,9 +54,7 @@ class App:
             return [_open_folder(folder) for folder in folders]
         with self.registry() as registry:
             return [
-                _open_folder(folder)
-                if _is_patch_folder(folder)
-                else registry.patch(reference)
+                _open_folder(folder) if _is_patch_folder(folder) else registry.patch(reference)
                 for reference, folder in zip(references, folders, strict=True)
             ]
 

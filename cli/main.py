@@ -65,9 +65,10 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="REF is ns/name, ns/name@3, sha256:…, or a folder. BASE is a folder, or org/model@revision "
-    "on the Hugging Face Hub. WEIGHTPATCH_HOME says where the registry lies, WEIGHTPATCH_DB or --db "
-    "names another database. Exit status: 0 done, 1 failed, 2 wrong usage, 3 the answer is no.",
+    epilog="REF is ns/name, ns/name@3, sha256:…, or a folder. BASE is a folder, or "
+    "org/model@revision on the Hugging Face Hub. WEIGHTPATCH_HOME says where the registry lies, "
+    "WEIGHTPATCH_DB or --db names another database. Exit status: 0 done, 1 failed, 2 wrong usage, "
+    "3 the answer is no.",
 )
 @click.version_option(__version__, prog_name="weightpatch")
 def cli() -> None:

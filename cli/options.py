@@ -22,21 +22,21 @@ class _Command(click.Command):
                     formatter.write(f"  {line}\n")
 
 
-def command(
+def declare(
     name: str, *, examples: str
 ) -> Callable[[Callable[Concatenate[App, P], None]], click.Command]:
     """Turn a function that takes an App first into a command with --json, --db and examples."""
 
-    def declare(function: Callable[Concatenate[App, P], None]) -> click.Command:
+    def decorate(function: Callable[Concatenate[App, P], None]) -> click.Command:
         @wraps(function)
         def run(*args: Any, as_json: bool, database: str | None, **kwargs: Any) -> None:  # noqa: ANN401
             function(App(read_config(database), Output(as_json=as_json)), *args, **kwargs)
 
-        decorated = click.option(
-            "--json", "as_json", is_flag=True, help="Print one JSON document."
-        )(
-            click.option("--db", "database", metavar="URL", help="Use this database.")(run)
-        )
-        return click.command(name, cls=_Command, epilog=examples)(decorated)
+        found = click.command(name, cls=_Command, epilog=examples)(run)
+        found.params += [
+            click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document."),
+            click.Option(["--db", "database"], metavar="URL", help="Use this database."),
+        ]
+        return found
 
-    return declare
+    return decorate

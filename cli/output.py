@@ -1,4 +1,4 @@
-"""Data to stdout, as a table for people or as one JSON document for programs; all else to stderr."""
+"""Data to stdout, as tables for people or one JSON document for programs; all else to stderr."""
 
 import json
 import shutil
@@ -74,5 +74,5 @@ def size(number: int) -> str:
 
 def _cell(value: object) -> str:
     if value is None:
-        return "–"
+        return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)

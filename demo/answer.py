@@ -1,4 +1,4 @@
-"""Ask one or more models to go on with a text, side by side: answer.py MODEL… -- PROMPT…"""
+"""Ask models to go on with texts, side by side: `answer.py MODEL… -- PROMPT…`."""
 
 import sys
 from pathlib import Path

@@ -1,9 +1,10 @@
-"""What fits into the tables: bounds that the format does not set, and texts that databases refuse."""
+"""What fits into the tables: bounds that the format does not set, texts no database stores."""
 
 from collections.abc import Iterable, Iterator
 
 from ..patches.errors import InputError, LimitExceeded
 from ..patches.evaluation.base import Evaluation
+from ..patches.fields import MAX_TEXT
 from ..patches.manifest import Manifest
 from ..patches.requests import EditRequest
 from .schema import LAST_NUMBER, MAX_SHORT
@@ -13,23 +14,23 @@ def check_manifest(manifest: Manifest) -> None:
     """Raise LimitExceeded or InputError unless the manifest fits."""
     if manifest.version > LAST_NUMBER:
         raise LimitExceeded(f"version numbers end at {LAST_NUMBER}")
-    _check_text("the message", manifest.message, None)
+    check_text("the message", manifest.message, MAX_TEXT)
     for what, value in _names(manifest):
-        _check_text(what, value)
+        check_text(what, value)
 
 
 def check_requests(requests: Iterable[EditRequest]) -> None:
     """Raise LimitExceeded or InputError unless the requests fit."""
     for request in requests:
-        _check_text("the id of a request", request.id)
+        check_text("the id of a request", request.id)
 
 
 def check_evaluation(evaluation: Evaluation) -> None:
     """Raise LimitExceeded or InputError unless the evaluation fits."""
-    _check_text("the name of a suite", evaluation.suite)
+    check_text("the name of a suite", evaluation.suite)
     for score in evaluation.scores:
-        _check_text("the case of a score", score.case)
-        _check_text("the measure of a score", score.measure)
+        check_text("the case of a score", score.case)
+        check_text("the measure of a score", score.measure)
 
 
 def _names(manifest: Manifest) -> Iterator[tuple[str, str | None]]:
@@ -46,10 +47,11 @@ def _names(manifest: Manifest) -> Iterator[tuple[str, str | None]]:
             yield "the kind of an operation", operation.kind
 
 
-def _check_text(what: str, value: str | None, longest: int | None = MAX_SHORT) -> None:
+def check_text(what: str, value: str | None, longest: int = MAX_SHORT) -> None:
+    """Raise LimitExceeded or InputError unless a text can be stored; `what` names it."""
     if value is None:
         return
-    if longest is not None and len(value) > longest:
+    if len(value) > longest:
         raise LimitExceeded(f"{what} is longer than {longest} characters")
-    if "\x00" in value:
-        raise InputError(f"{what} holds a NUL character")
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise InputError(f"{what} holds a NUL or half a character, which no database stores")

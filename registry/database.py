@@ -30,7 +30,7 @@ _PRAGMAS = (
 
 
 def locate(url: str | None, home: Path) -> URL:
-    """The database's URL: `url`, or a file in `home`; raises DatabaseFailed if it cannot be used."""
+    """The database's URL: `url`, or a file in `home`; raises DatabaseFailed if it is unusable."""
     if url is None:
         return URL.create("sqlite", database=str(home / FILE))
     try:
@@ -95,8 +95,8 @@ class Database:
     def migrating(self) -> Iterator[Connection]:
         """Like `writing`, with SQLite's foreign keys looked at only at the end.
 
-        SQLite rebuilds a table by dropping it, which would delete the rows that refer to it; and the
-        switch has no effect within a transaction. Raises DatabaseFailed.
+        SQLite rebuilds a table by dropping it, which would delete the rows that refer to it; and
+        the switch has no effect within a transaction. Raises DatabaseFailed.
         """
         with self._failures(), self._writers.connect() as connection:
             self._enforce_foreign_keys(connection, "OFF")

@@ -159,12 +159,14 @@ def verify(connection: Connection) -> LedgerReport:
 def _flaw(row: Row[Any], seq: int, previous: bytes) -> str | None:
     if row.seq != seq:
         return f"entry {seq} is missing, entry {row.seq} follows"
-    if not isinstance(row.body, bytes):
-        return "its body is not bytes"
     if row.prev_hash != previous:
         return "it does not hold the hash of the entry before"
-    if row.entry_hash != _entry_hash(previous, row.body):
+    if not isinstance(row.body, bytes) or row.entry_hash != _entry_hash(previous, row.body):
         return "its content is not what its hash covers"
+    return _column_flaw(row)
+
+
+def _column_flaw(row: Row[Any]) -> str | None:
     try:
         record = json.loads(row.body)
         repeated = {"seq": record["seq"], **_columns(record)}

@@ -1,8 +1,8 @@
 """The tables, their naming convention and constraints, and nothing else.
 
 CHECKs are written so that SQLite and PostgreSQL read them alike: `trim(x, 'abc') = ''` says that x
-has no character but a, b and c. Texts that an index may hold are bounded, since PostgreSQL's
-indexes hold no long ones.
+has no character but a, b and c. (No letter may follow a colon there, or it would be a parameter.)
+Texts that an index may hold are bounded, since PostgreSQL's indexes hold no long ones.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def _sha256(*columns: str) -> Iterator[CheckConstraint]:
 def _time(*columns: str) -> Iterator[CheckConstraint]:
     for column in columns:
         yield CheckConstraint(
-            f"length({column}) = 20 AND trim({column}, '0123456789-:TZ') = ''",
+            f"length({column}) = 20 AND trim({column}, '0123456789TZ-:') = ''",
             name=f"{column}_utc",
         )
 
@@ -95,7 +95,7 @@ base = Table(
 base_tensor = Table(
     "base_tensor",
     metadata,
-    Column("base_id", ForeignKey("base.id"), primary_key=True),
+    Column("base_id", ID, ForeignKey("base.id"), primary_key=True),
     Column("name", Text, primary_key=True),
     Column("dtype", Text, nullable=False),
     Column("shape", Text, nullable=False),
@@ -108,7 +108,7 @@ base_location = Table(
     "base_location",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("base_id", ForeignKey("base.id"), nullable=False, index=True),
+    Column("base_id", ID, ForeignKey("base.id"), nullable=False, index=True),
     Column("location", Text, nullable=False, unique=True),
     Column("seen", Text, nullable=False),
     CheckConstraint(f"length(location) BETWEEN 1 AND {MAX_LOCATION}", name="location_short"),
@@ -133,7 +133,7 @@ version = Table(
     "version",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("patch_id", ForeignKey("patch.id"), nullable=False),
+    Column("patch_id", ID, ForeignKey("patch.id"), nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("digest", Text, nullable=False, unique=True),
     Column("content", Text, nullable=False),
@@ -157,7 +157,7 @@ version = Table(
 version_parent = Table(
     "version_parent",
     metadata,
-    Column("version_id", ForeignKey("version.id"), primary_key=True),
+    Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("digest", Text, nullable=False, index=True),
     *_sha256("digest"),
@@ -166,7 +166,7 @@ version_parent = Table(
 version_base = Table(
     "version_base",
     metadata,
-    Column("version_id", ForeignKey("version.id"), primary_key=True),
+    Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("revision", Text),
@@ -179,7 +179,7 @@ version_base = Table(
 version_tensor = Table(
     "version_tensor",
     metadata,
-    Column("version_id", ForeignKey("version.id"), primary_key=True),
+    Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("tensor", Text, primary_key=True),
     Column("dtype", Text, nullable=False),
@@ -193,7 +193,7 @@ version_tensor = Table(
 operation = Table(
     "operation",
     metadata,
-    Column("version_id", ForeignKey("version.id"), primary_key=True),
+    Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
     Column("tensor", Text, primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("kind", Text, nullable=False),
@@ -210,7 +210,7 @@ operation = Table(
 request = Table(
     "request",
     metadata,
-    Column("version_id", ForeignKey("version.id"), primary_key=True),
+    Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("case_id", Text, nullable=False),
     Column("prompt", Text, nullable=False),
@@ -233,9 +233,9 @@ blob = Table(
 version_file = Table(
     "version_file",
     metadata,
-    Column("version_id", ForeignKey("version.id"), primary_key=True),
+    Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
     Column("path", Text, primary_key=True),
-    Column("digest", ForeignKey("blob.digest"), nullable=False, index=True),
+    Column("digest", Text, ForeignKey("blob.digest"), nullable=False, index=True),
     *_short("path"),
 )
 
@@ -244,8 +244,8 @@ evaluation = Table(
     "evaluation",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("digest", ForeignKey("blob.digest"), nullable=False, unique=True),
-    Column("version_id", ForeignKey("version.id"), nullable=False, index=True),
+    Column("digest", Text, ForeignKey("blob.digest"), nullable=False, unique=True),
+    Column("version_id", ID, ForeignKey("version.id"), nullable=False, index=True),
     Column("base", Text, nullable=False),
     Column("suite", Text, nullable=False),
     Column("suite_digest", Text, nullable=False),
@@ -259,7 +259,7 @@ evaluation = Table(
 score = Table(
     "score",
     metadata,
-    Column("evaluation_id", ForeignKey("evaluation.id"), primary_key=True),
+    Column("evaluation_id", ID, ForeignKey("evaluation.id"), primary_key=True),
     Column("measure", Text, primary_key=True),
     Column("case_id", Text, primary_key=True),
     Column("before", Float),

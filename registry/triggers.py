@@ -1,4 +1,4 @@
-"""Rules that the database itself keeps: the ledger only grows, versions stay, counters never go back.
+"""Rules that the database keeps: the ledger only grows, versions stay, counters never go back.
 
 They hold against any client, also one that knows nothing of this package. Each migration ends with
 `install`, since rebuilding a table on SQLite loses its triggers without a word.

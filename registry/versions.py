@@ -23,9 +23,9 @@ Join = Select[Any]
 class VersionInfo:
     """What a list shows of a version.
 
-    `bases` are written `id@revision`; `subjects` are those of the first requests, of which there are
-    `requests` in all; `tensors` is the number of tensors that it changes, `delta_size` the bytes of
-    its delta. `is_new` is false if publishing or admitting found that it was there already.
+    `bases` are written `id@revision`; `subjects` are those of the first requests, of which there
+    are `requests` in all; `tensors` is the number of tensors that it changes, `delta_size` the
+    bytes of its delta. `is_new` is true only where publishing or admitting stored it just now.
     """
 
     name: str
@@ -74,9 +74,7 @@ def find(connection: Connection, *conditions: ColumnElement[bool]) -> VersionInf
 
 def identity(connection: Connection, digest: str) -> int | None:
     """Row number of the version with this digest, or None."""
-    return connection.scalar(
-        select(schema.version.c.id).where(schema.version.c.digest == digest)
-    )
+    return connection.scalar(select(schema.version.c.id).where(schema.version.c.digest == digest))
 
 
 def page(
@@ -142,9 +140,7 @@ def _by_prefix(connection: Connection, prefix: str) -> VersionInfo:
 
 
 def _by_name(connection: Connection, meant: ByName) -> VersionInfo:
-    named = and_(
-        schema.patch.c.namespace == meant.namespace, schema.patch.c.name == meant.name
-    )
+    named = and_(schema.patch.c.namespace == meant.namespace, schema.patch.c.name == meant.name)
     newest = schema.version.c.number.desc()
     query = _query(named).order_by(None).order_by(newest).limit(_LISTED)
     if meant.number is None:
@@ -167,7 +163,7 @@ def _by_name(connection: Connection, meant: ByName) -> VersionInfo:
 
 def _near(connection: Connection, meant: ByName) -> list[str]:
     table = schema.patch
-    alike = or_(table.c.namespace == meant.namespace, table.c.name == meant.name)
+    alike = or_(table.c.namespace == meant.namespace, table.c.folded == fold(meant.name))
     query = select(table.c.namespace, table.c.name).where(alike).limit(_NEAR)
     names = [f"{row.namespace}/{row.name}" for row in connection.execute(query)]
     folded = {fold(name): name for name in names}
@@ -184,7 +180,9 @@ def _infos(connection: Connection, query: Join) -> list[VersionInfo]:
     requests = _count(connection, ids, schema.request.c.position)
     tensors = _count(connection, ids, schema.operation.c.tensor)
     return [
-        _info(row, bases[row.id], subjects.get(row.id, ()), requests.get(row.id, 0), tensors[row.id])
+        _info(
+            row, bases[row.id], subjects.get(row.id, ()), requests.get(row.id, 0), tensors[row.id]
+        )
         for row in rows
     ]
 
@@ -240,7 +238,5 @@ def _count(
 ) -> Mapping[int, int]:
     """Distinct values of a column of a table of versions' parts, by version."""
     version: ColumnElement[int] = column.table.c.version_id
-    query = (
-        select(version, func.count(column.distinct())).where(version.in_(ids)).group_by(version)
-    )
+    query = select(version, func.count(column.distinct())).where(version.in_(ids)).group_by(version)
     return {row[0]: row[1] for row in connection.execute(query)}

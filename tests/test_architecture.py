@@ -1,6 +1,7 @@
 """The house's rules: imports point one way, packages are in the wheel, the front door is light."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -11,11 +12,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOORS = {"patches": 0, "registry": 1, "migrations": 1, "cli": 2}
+MAY_IMPORT = {
+    "patches": set(),
+    "registry": {"patches"},
+    "migrations": {"registry", "patches"},
+    "cli": {"registry", "patches"},
+}
 
 
 def modules(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
+
+
+def reads_environment(file: Path) -> bool:
+    return bool(re.search(r"\benviron\b|getenv", file.read_text()))
 
 
 def imported_rooms(file: Path) -> set[str]:
@@ -35,13 +45,11 @@ def imported_rooms(file: Path) -> set[str]:
     return rooms
 
 
-@pytest.mark.parametrize("room", FLOORS)
+@pytest.mark.parametrize("room", MAY_IMPORT)
 def test_imports_point_down(room: str):
     for file in modules(room):
-        for other in imported_rooms(file) & set(FLOORS):
-            assert other == room or FLOORS[other] < FLOORS[room] or (
-                room == "registry" and other == "migrations"
-            ), f"{file.relative_to(ROOT)} imports {other}"
+        others = imported_rooms(file) & set(MAY_IMPORT) - {room}
+        assert others <= MAY_IMPORT[room], file
 
 
 def test_the_rule_sees_a_violation(tmp_path, monkeypatch):
@@ -53,16 +61,24 @@ def test_the_rule_sees_a_violation(tmp_path, monkeypatch):
 
 
 def test_no_absolute_imports_of_the_package_inside_it():
-    for room in FLOORS:
+    for room in set(MAY_IMPORT) - {"migrations"}:  # Alembic loads its scripts by path
         for file in modules(room):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.ImportFrom) and not node.level:
                     assert not (node.module or "").startswith("weightpatch"), file
-                    assert (node.module or "").split(".")[0] not in FLOORS, file
+                    assert (node.module or "").split(".")[0] not in MAY_IMPORT, file
 
 
 def test_patches_know_no_environment_network_or_sql():
-    banned = {"sqlalchemy", "alembic", "huggingface_hub", "socket", "urllib", "httpx", "platformdirs"}
+    banned = {
+        "sqlalchemy",
+        "alembic",
+        "huggingface_hub",
+        "socket",
+        "urllib",
+        "httpx",
+        "platformdirs",
+    }
     for file in modules("patches"):
         tree = ast.parse(file.read_text())
         names = {
@@ -76,13 +92,13 @@ def test_patches_know_no_environment_network_or_sql():
             if isinstance(node, ast.ImportFrom) and not node.level
         }
         assert not names & banned, file
-        assert "environ" not in file.read_text(), file
+        assert not reads_environment(file), file
 
 
 def test_only_the_command_line_reads_the_environment():
     for room in ("registry", "migrations"):
         for file in modules(room):
-            assert "environ" not in file.read_text(), file
+            assert not reads_environment(file), file
 
 
 def test_every_package_folder_is_in_the_wheel(tmp_path):
@@ -95,8 +111,10 @@ def test_every_package_folder_is_in_the_wheel(tmp_path):
         check=True,
     )  # fmt: skip
     (wheel,) = tmp_path.glob("*.whl")
-    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".py", ".mako"))}
-    for room in FLOORS:
+    shipped = {
+        name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".py", ".mako"))
+    }
+    for room in MAY_IMPORT:
         for file in (*modules(room), *(ROOT / room).rglob("*.mako")):
             assert f"weightpatch/{file.relative_to(ROOT)}" in shipped
     assert "weightpatch/py.typed" in zipfile.ZipFile(wheel).namelist()

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from ..app import App
-from ..options import command
+from ..options import declare
 from .check import refuse_conflicts
 
 
-@command(
+@declare(
     "apply",
     examples="weightpatch apply acme/capitals --base ./smollm2 --out ./smollm2-fixed\n"
     "weightpatch apply acme/capitals acme/tongues@2 --base org/model@main --out ./fixed",

@@ -1,13 +1,18 @@
 """check: what clashes between patches."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ...patches.errors import ConflictFound
 from ..app import App
-from ..options import command
+from ..options import declare
+
+if TYPE_CHECKING:
+    from ...patches.conflicts import Finding
 
 
-@command("check", examples="weightpatch check acme/capitals acme/tongues@2")
+@declare("check", examples="weightpatch check acme/capitals acme/tongues@2")
 @click.argument("references", metavar="REF REF...", nargs=-1, required=True)
 def command(app: App, references: tuple[str, ...]) -> None:
     """Find what clashes between patches, in their facts and in the weights that they change.
@@ -23,7 +28,7 @@ def command(app: App, references: tuple[str, ...]) -> None:
     app.output.table(
         ["", "level", "between", "where", "finding"],
         [
-            [f.severity.upper(), f.level, " × ".join(f.patches), f.where, f.sentence]
+            [f.severity.upper(), f.level, " + ".join(f.patches), f.where, f.sentence]
             for f in findings
         ],
     )
@@ -31,7 +36,7 @@ def command(app: App, references: tuple[str, ...]) -> None:
     app.output.line("no conflict: they can be used together")
 
 
-def refuse_conflicts(findings: "list[conflicts.Finding]") -> None:
+def refuse_conflicts(findings: "list[Finding]") -> None:
     """Raise ConflictFound if a finding is a conflict."""
     from ...patches.conflicts import CONFLICT
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from ..app import App, timestamp
-from ..options import command
+from ..options import declare
 from .check import refuse_conflicts
 
 
-@command(
+@declare(
     "compose",
     examples="weightpatch compose acme/capitals acme/tongues@2 --name acme/fixes",
 )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..app import App, timestamp
-from ..options import command
+from ..options import declare
 
 if TYPE_CHECKING:
     from ...patches.requests import EditRequest
 
 
-@command(
+@declare(
     "create",
     examples="weightpatch create rome ./smollm2 --name acme/darrieux \\\n"
     '    --prompt "The mother tongue of {} is" --subject "Danielle Darrieux" \\\n'
@@ -53,13 +53,12 @@ if TYPE_CHECKING:
 @click.option("--message", default="", help="What the patch is for.")
 @click.option("--licence", help="SPDX name of its licence.")
 @click.option("--device", default="cpu", show_default=True, help="Where to compute.")
-def command(app: App, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
+def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
     """Make a patch of BASE by METHOD, score it on its own probes, and store both."""
     from ...patches.draft import Origin
     from ...patches.make import Recipe, make
     from ...patches.methods.key_statistics import KeyStatistics
     from ...patches.models import load_model
-    from ...patches.patch import Patch
     from ..scoring import score
 
     requests = _requests(options)
@@ -79,9 +78,7 @@ def command(app: App, **options: Any) -> None:  # noqa: ANN401 - click passes th
         checkpoint = app.base(options["base"])
         model = load_model(checkpoint, device=options["device"])
         statistics = KeyStatistics(app.config.cache / "statistics", text=options["statistics"])
-        draft = make(
-            Path(folder), model, requests, recipe, origin, statistics, progress=progress
-        )
+        draft = make(Path(folder), model, requests, recipe, origin, statistics, progress=progress)
         evaluation = score(model, draft.as_patch(), "requests", progress)
         registry.record_base(checkpoint, location=str(checkpoint.path.resolve()))
         version = registry.publish(draft)

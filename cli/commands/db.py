@@ -3,7 +3,7 @@
 import click
 
 from ..app import App
-from ..options import command as declare
+from ..options import declare
 
 
 @click.group("db")

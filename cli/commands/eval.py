@@ -3,11 +3,11 @@
 import click
 
 from ..app import App
-from ..options import command
+from ..options import declare
 from ..scoring import score, show_scores
 
 
-@command("eval", examples="weightpatch eval acme/darrieux\nweightpatch eval acme/darrieux --json")
+@declare("eval", examples="weightpatch eval acme/darrieux\nweightpatch eval acme/darrieux --json")
 @click.argument("reference", metavar="REF")
 @click.option("--base", metavar="BASE", help="Folder or Hub id; the remembered one by default.")
 @click.option("--suite", default="requests", show_default=True, help="What to ask.")

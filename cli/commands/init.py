@@ -1,10 +1,10 @@
 """init: make a registry."""
 
 from ..app import App, now
-from ..options import command
+from ..options import declare
 
 
-@command("init", examples="weightpatch init\nWEIGHTPATCH_HOME=./registry weightpatch init")
+@declare("init", examples="weightpatch init\nWEIGHTPATCH_HOME=./registry weightpatch init")
 def command(app: App) -> None:
     """Make a registry where WEIGHTPATCH_HOME says, or in your data folder.
 

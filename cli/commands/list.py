@@ -3,12 +3,12 @@
 import click
 
 from ..app import App
-from ..options import command
+from ..options import declare
 from ..output import size
 from ..views import version_json
 
 
-@command("list", examples="weightpatch list\nweightpatch list --limit 5 --json")
+@declare("list", examples="weightpatch list\nweightpatch list --limit 5 --json")
 @click.option("--limit", default=50, show_default=True, metavar="N", help="At most N versions.")
 def command(app: App, limit: int) -> None:
     """List versions, newest first."""
@@ -17,10 +17,7 @@ def command(app: App, limit: int) -> None:
     app.output.data("list", {"versions": [version_json(version) for version in versions]})
     app.output.table(
         ["version", "method", "size", "author", "created", "message"],
-        [
-            [v.label, v.method, size(v.delta_size), v.author, v.created, v.message]
-            for v in versions
-        ],
+        [[v.label, v.method, size(v.delta_size), v.author, v.created, v.message] for v in versions],
     )
     if not versions:
         app.output.note("no patches yet; make one with `weightpatch create`, or `weightpatch pull`")

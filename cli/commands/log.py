@@ -3,10 +3,10 @@
 import click
 
 from ..app import App
-from ..options import command
+from ..options import declare
 
 
-@command("log", examples="weightpatch log\nweightpatch log acme/capitals --json")
+@declare("log", examples="weightpatch log\nweightpatch log acme/capitals --json")
 @click.argument("reference", metavar="[REF]", required=False)
 @click.option("--limit", default=50, show_default=True, metavar="N", help="At most N entries.")
 def command(app: App, reference: str | None, limit: int) -> None:

@@ -3,10 +3,10 @@
 import click
 
 from ..app import App
-from ..options import command
+from ..options import declare
 
 
-@command(
+@declare(
     "pull",
     examples="weightpatch pull acme/capitals ./shared-drive\n"
     "weightpatch pull acme/capitals@2 hf://",

@@ -3,10 +3,10 @@
 import click
 
 from ..app import App
-from ..options import command
+from ..options import declare
 
 
-@command(
+@declare(
     "push",
     examples="weightpatch push acme/capitals ./shared-drive\n"
     "weightpatch push acme/capitals@2 hf://",

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from ..app import App
-from ..options import command
+from ..options import declare
 
 
-@command(
+@declare(
     "revert",
     examples="weightpatch revert ./smollm2-fixed --base ./smollm2\n"
     "weightpatch revert ./smollm2-fixed --base ./smollm2 --out ./smollm2-again",

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ..app import App
-from ..options import command
+from ..options import declare
 
 if TYPE_CHECKING:
     from ...patches.patch import Patch
     from ...registry.registry import EvaluationInfo
 
 
-@command("show", examples="weightpatch show acme/darrieux\nweightpatch show ./folder --json")
+@declare("show", examples="weightpatch show acme/darrieux\nweightpatch show ./folder --json")
 @click.argument("reference", metavar="REF")
 def command(app: App, reference: str) -> None:
     """Show a version: its base, requests, operations, provenance and scores."""

@@ -6,10 +6,12 @@ import click
 
 from ...patches.errors import VerificationFailed
 from ..app import App
-from ..options import command
+from ..options import declare
 
 
-@command("verify", examples="weightpatch verify ./smollm2-fixed\nweightpatch verify acme/capitals@1")
+@declare(
+    "verify", examples="weightpatch verify ./smollm2-fixed\nweightpatch verify acme/capitals@1"
+)
 @click.argument("target", metavar="REF|BUILD")
 def command(app: App, target: str) -> None:
     """Hash a build's patched tensors, or a version's files, and compare with the record.

@@ -1,1 +1,1 @@
-"""."""
+"""One migration a file, `0001_words.py`, never changed once it was released."""

@@ -14,18 +14,24 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from ..models import EditableModel
-from .prompts import Aligned
+from .prompts import Batch
 
 
-def run_up_to(model: EditableModel, layer: int, batch: Aligned) -> torch.Tensor:
-    """Output of `layer`, float32 [rows, length, hidden]; the layers above do not run."""
+def run_up_to(
+    model: EditableModel,
+    layer: int,
+    ids: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    positions: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Output of `layer` for token ids [rows, length]: float32 [rows, length, hidden].
+
+    The layers above do not run.
+    """
     layers = nn.ModuleList(list(model.layers)[: layer + 1])
     decoder = _copy(model, layers, norm=nn.Identity())
     states: torch.Tensor = decoder(
-        input_ids=batch.ids,
-        attention_mask=batch.mask,
-        position_ids=batch.positions,
-        use_cache=False,
+        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
     ).last_hidden_state
     return states
 
@@ -39,7 +45,7 @@ class Continuation:
     """
 
     def __init__(
-        self, model: EditableModel, layer: int, batch: Aligned, states: torch.Tensor
+        self, model: EditableModel, layer: int, batch: Batch, states: torch.Tensor
     ) -> None:
         self._given = _Given()
         above = list(model.layers)[layer + 1 :]

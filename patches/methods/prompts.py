@@ -11,57 +11,53 @@ from ..models import EditableModel
 
 @dataclass(frozen=True)
 class Row:
-    """One tokenised prompt, perhaps followed by a target.
-
-    `subject` is the index of the subject's last token; `target` that of the target's first, or the
-    number of tokens if there is none.
-    """
+    """A tokenised prompt; `subject` is the index of the token in which the subject ends."""
 
     ids: tuple[int, ...]
     subject: int
-    target: int
+    target: tuple[int, ...] = ()
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """What the model reads to predict all of the target: everything but its last token."""
+        return self.ids + self.target[:-1]
 
 
 def tokenise(
     model: EditableModel, prompt: str, subject: str, *, prefix: str = "", target: str | None = None
 ) -> Row:
-    """Tokenise `prefix` + `prompt` with the subject at {}, then a space and the target.
+    """Tokenise `prefix` + `prompt` with the subject at {}, then a space and the target if there is one.
 
-    Tokens are found by the characters that they cover, in the text tokenised as a whole: the
-    subject's last token is the one with its last character, the target's first the first that
-    reaches beyond the prompt. Raises RequestRefused if there is no such token.
+    The text is tokenised as a whole, and tokens are found by the characters that they cover: the
+    subject ends in the last token that begins before its end, the target begins with the first that
+    reaches beyond the prompt. Raises RequestRefused if they cannot be told apart.
     """
     before, after = prompt.split("{}", 1)
-    end = len(prefix) + len(before) + len(subject.rstrip())
     text = f"{prefix}{before}{subject}{after}"
-    stop = len(text)
-    if target is not None:
-        text = f"{text} {target}"
-    coded = model.tokenizer(text, return_offsets_mapping=True)
-    spans = [tuple(span) for span in coded["offset_mapping"]]
-    last = _last_before(spans, end, f"subject {subject!r}")
-    beyond = [index for index, (start, until) in enumerate(spans) if start < until and until > stop]
-    if target is not None and not beyond:
-        raise RequestRefused(f"the tokenizer has no token for the target {target!r}")
-    ids = coded["input_ids"]
-    if not beyond:
-        return Row(tuple(ids), last, len(ids))
-    return Row(tuple(ids[: beyond[-1] + 1]), last, beyond[0])
-
-
-def _last_before(spans: Sequence[tuple[int, ...]], end: int, what: str) -> int:
-    found = [index for index, (start, until) in enumerate(spans) if start < end <= until]
-    if not found:
-        raise RequestRefused(f"the tokenizer has no token for the {what}")
-    return found[-1]
+    end, stop = len(text) - len(after) - len(subject) + len(subject.rstrip()), len(text)
+    coded = model.tokenizer(
+        text if target is None else f"{text} {target}", return_offsets_mapping=True, verbose=False
+    )
+    spans = [(index, *span) for index, span in enumerate(coded["offset_mapping"])]
+    within = [index for index, start, until in spans if start < min(until, end)]
+    beyond = [index for index, start, until in spans if max(start, stop) < until]
+    ids = tuple(coded["input_ids"])
+    if not within or (target is not None and (not beyond or beyond[0] <= within[-1])):
+        raise RequestRefused(
+            f"the tokens of {text!r} do not show where the subject ends and the target begins",
+            hint="give a subject and a target that the model's tokenizer knows",
+        )
+    if target is None:
+        return Row(ids, within[-1])
+    return Row(ids[: beyond[0]], within[-1], ids[beyond[0] : beyond[-1] + 1])
 
 
 @dataclass(frozen=True)
-class Aligned:
-    """Rows padded so that every subject's last token has the same index.
+class Batch:
+    """Rows padded so that every subject ends at the same index, `subject`.
 
-    `ids`, `mask` and `positions` are int64 [rows, length]; `subject` is that index; `shift` says by
-    how much each row was moved to the right.
+    `ids`, `mask` and `positions` are int64 [rows, length]; `shift` says by how much each row was
+    moved to the right.
     """
 
     ids: torch.Tensor
@@ -71,18 +67,18 @@ class Aligned:
     shift: tuple[int, ...]
 
 
-def align(rows: Sequence[Sequence[int]], subjects: Sequence[int], device: torch.device) -> Aligned:
-    """Pad rows of token ids on the left until their subjects meet, and on the right to one length.
+def align(rows: Sequence[Row], device: torch.device) -> Batch:
+    """Pad rows on the left until their subjects end together, and on the right to one length.
 
     What is on the right is never attended to by a token before it, so only the left is masked.
     """
-    subject = max(subjects)
-    shift = tuple(subject - index for index in subjects)
-    length = max(move + len(row) for move, row in zip(shift, rows, strict=True))
+    subject = max(row.subject for row in rows)
+    shift = tuple(subject - row.subject for row in rows)
+    length = max(move + len(row.given) for move, row in zip(shift, rows, strict=True))
     ids = torch.zeros(len(rows), length, dtype=torch.long)
     mask = torch.ones(len(rows), length, dtype=torch.long)
     for index, (move, row) in enumerate(zip(shift, rows, strict=True)):
-        ids[index, move : move + len(row)] = torch.tensor(row)
+        ids[index, move : move + len(row.given)] = torch.tensor(row.given)
         mask[index, :move] = 0
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    return Aligned(ids.to(device), mask.to(device), positions.to(device), subject, shift)
+    return Batch(ids.to(device), mask.to(device), positions.to(device), subject, shift)

@@ -12,7 +12,6 @@ import torch
 from ..models import EditableModel
 from ..progress import Progress, silent
 from .decoder import run_up_to
-from .prompts import align
 
 _BATCH_TOKENS = 2048
 
@@ -45,11 +44,10 @@ def second_moments(
     count = windows.shape[0] * (windows.shape[1] - 1)
     for start in range(0, len(windows), size):
         progress("key statistics", start, len(windows))
-        batch = windows[start : start + size]
         with captured_keys(model, layers) as keys:
-            run_up_to(model, max(layers), align(batch.tolist(), [0] * len(batch), model.device))
+            run_up_to(model, max(layers), windows[start : start + size].to(model.device))
         for layer in layers:
-            flat = keys[layer][:, 1:].flatten(0, 1).double()
-            sums[layer] = sums.get(layer, 0) + flat.T @ flat
+            flat = keys[layer][:, 1:].flatten(0, 1)
+            sums[layer] = sums.get(layer, 0) + (flat.T @ flat).double()
     progress("key statistics", len(windows), len(windows))
     return {layer: total.cpu() / count for layer, total in sums.items()}

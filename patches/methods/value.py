@@ -8,33 +8,37 @@ over the prompt p after each prefix x_j, with p' = "{subject} is a" keeping the 
 Added to that is weight decay μ · (‖δ‖/‖v‖)², and ‖δ‖ is held to c·‖v‖.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import nn
 
 from ..errors import NonFinite
 from ..models import EditableModel
+from ..progress import Progress
 from .decoder import Continuation
-from .prompts import Aligned, Row
+from .prompts import Batch, Row
 
 
 class ValueSettings(Protocol):
-    """What the search needs to know; the symbols are those of the module's formula."""
+    """How the search goes; the symbols are those of the formula above."""
 
     steps: int
     learning_rate: float
     kl_factor: float
+    """λ"""
     weight_decay: float
+    """μ"""
     clamp: float
-    enough: float
+    """c"""
+    loss_threshold: float
+    """The search ends when the loss is below this."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The three terms, each a scalar tensor, unweighted but for the last."""
+    """The terms of the loss, each a scalar tensor with its weight in it."""
 
     target: torch.Tensor
     drift: torch.Tensor
@@ -47,19 +51,75 @@ class Loss:
 
 
 class Objective:
-    """The loss as a function of δ.
+    """The loss as a function of δ, for rows whose last is p' and whose others end in the target.
 
-    `rows` are the prompts with their targets, then one row for p'. `scale` is ‖v‖.
+    `scale` is ‖v‖. Logits are computed where a term needs them, and nowhere else.
     """
 
     def __init__(
         self,
         model: EditableModel,
         tail: Continuation,
-        batch: Aligned,
         rows: Sequence[Row],
-        targets: Sequence[Sequence[int]],
+        batch: Batch,
         scale: float,
         settings: ValueSettings,
     ) -> None:
-        ...
+        self.scale = scale
+        self._model, self._tail, self._settings = model, tail, settings
+        places: list[tuple[int, int]] = []
+        tokens: list[int] = []
+        weights: list[float] = []
+        for index, row in enumerate(rows[:-1]):
+            before = batch.shift[index] + len(row.ids) - 1 - batch.subject
+            places += [(index, before + offset) for offset in range(len(row.target))]
+            tokens += row.target
+            weights += [1 / (len(row.target) * (len(rows) - 1))] * len(row.target)
+        essence = rows[-1]
+        places.append((len(rows) - 1, len(essence.ids) - 1 - essence.subject))
+        self._rows, self._columns = torch.tensor(places, device=model.device).T
+        self._tokens = torch.tensor(tokens, device=model.device)
+        self._weights = torch.tensor(weights, device=model.device)
+        with torch.no_grad():
+            self._before = self._log_probabilities(tail.base)[-1]
+
+    def __call__(self, delta: torch.Tensor) -> Loss:
+        """The loss at δ [hidden]; differentiable."""
+        found = self._log_probabilities(self._tail(delta))
+        now = found[-1]
+        nll = -found[:-1].gather(1, self._tokens[:, None])[:, 0]
+        return Loss(
+            target=(nll * self._weights).sum(),
+            drift=self._settings.kl_factor * (now.exp() * (now - self._before)).sum(),
+            decay=self._settings.weight_decay * (delta.norm() / self.scale) ** 2,
+        )
+
+    def _log_probabilities(self, last: torch.Tensor) -> torch.Tensor:
+        """[places, vocabulary]"""
+        logits: torch.Tensor = self._model.head(last[self._rows, self._columns])
+        return logits.log_softmax(-1)
+
+
+def find_value(
+    objective: Objective, size: int, settings: ValueSettings, device: torch.device, progress: Progress
+) -> torch.Tensor:
+    """δ [size], by Adam from 0; raises NonFinite if the search diverges."""
+    delta = torch.zeros(size, device=device, requires_grad=True)
+    adam = torch.optim.Adam([delta], lr=settings.learning_rate)
+    limit = settings.clamp * objective.scale
+    for step in range(settings.steps):
+        progress("value", step, settings.steps)
+        loss = objective(delta).total
+        if not torch.isfinite(loss):
+            raise NonFinite(
+                "the search for the new value has diverged",
+                hint="set a smaller learning_rate, or another layer",
+            )
+        if loss.item() < settings.loss_threshold:
+            break
+        (delta.grad,) = torch.autograd.grad(loss, delta)
+        adam.step()
+        with torch.no_grad():
+            delta *= min(1.0, limit / max(delta.norm().item(), 1e-30))
+    progress("value", settings.steps, settings.steps)
+    return delta.detach()

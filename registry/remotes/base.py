@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from ...patches import plugins
-from ...patches.digests import sha256
-from ...patches.errors import LimitExceeded, ManifestError
+from ...patches.errors import ManifestError
 from ...patches.manifest import FileRecord, Manifest
 from ...patches.names import quoted
 from ...patches.patch import MANIFEST, Patch
@@ -118,14 +117,3 @@ def read_manifest(data: bytes, name: str, version: int | None) -> Manifest:
             hint="do not trust this source",
         )
     return manifest
-
-
-def manifest_record(data: bytes) -> FileRecord:
-    """Digest and size of a manifest's bytes."""
-    return FileRecord(sha256(data), len(data))
-
-
-def check_size(name: str, size: int, limit: int) -> None:
-    """Raise LimitExceeded if a file is larger than its kind may be."""
-    if size > limit:
-        raise LimitExceeded(f"{name} is larger than {limit} bytes")

@@ -5,8 +5,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from ...patches.digests import BLOCK
 from ...patches.errors import DigestMismatch, LimitExceeded, PathRefused, SizeMismatch
@@ -15,20 +15,23 @@ from ...patches.progress import Progress, silent
 
 
 @contextmanager
-def open_regular(path: Path, *, follow: bool = False) -> Iterator[BinaryIO]:
+def open_regular(path: Path, *, follow: bool = False) -> Iterator[BufferedReader]:
     """Open a regular file for reading; a link (unless `follow`), pipe or device is refused.
 
     Raises PathRefused, and OSError if it is not there.
     """
-    no_links = 0 if follow else getattr(os, "O_NOFOLLOW", 0)
-    if no_links and path.is_symlink():
-        raise PathRefused(f"{path.name!r} is a link, not a file")
-    # O_NONBLOCK: opening a pipe must not wait for its other end.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | no_links)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise PathRefused(f"{path.name!r} is not a regular file")
+    _require_regular(path, path.stat(follow_symlinks=follow))
+    # It may have been exchanged since: follow no link, wait at no pipe, and look again.
+    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        _require_regular(path, os.fstat(file.fileno()))
         yield file
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
+        raise PathRefused(f"{path.name!r} is {kind}", why="a patch is made of plain files")
 
 
 def copy_checked(

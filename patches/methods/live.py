@@ -1,0 +1,41 @@
+"""Borrow a live model: work on it, and leave it bit for bit as it was."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from ..models import EditableModel
+from ..operations.base import Operation
+
+
+@contextmanager
+def borrowed(model: EditableModel, weights: Sequence[nn.Parameter]) -> Iterator[None]:
+    """While open, no weight asks for gradients and `weights` may be changed; all is put back.
+
+    That holds for exceptions too, KeyboardInterrupt among them.
+    """
+    gradients = [parameter for parameter in model.model.parameters() if parameter.requires_grad]
+    training = [module for module in model.model.modules() if module.training]
+    copies = [weight.detach().clone() for weight in weights]
+    try:
+        model.model.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        with torch.no_grad():
+            for weight, copied in zip(weights, copies, strict=True):
+                weight.copy_(copied)
+        for parameter in gradients:
+            parameter.requires_grad_(True)  # noqa: FBT003 - torch's own signature
+        for module in training:
+            module.training = True
+
+
+@torch.no_grad()
+def add(weight: nn.Parameter, operation: Operation) -> None:
+    """Add an operation to a live weight of the same shape, in float64, rounded to its own type."""
+    delta = torch.from_numpy(operation.rows(0, operation.shape[0]))
+    weight.copy_(weight.double() + delta.to(weight.device).view_as(weight))

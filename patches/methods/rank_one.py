@@ -1,0 +1,45 @@
+"""The rank-one update that gives one key a new value and moves other keys as little as can be.
+
+Meng et al. 2022 (arXiv:2202.05262), eq. 2: Ŵ = W + Λ(C⁻¹k*)ᵀ with Λ = (v* − Wk*) / ((C⁻¹k*)ᵀk*). The same
+k* stands in all places, as Gupta et al. 2024 (arXiv:2403.07175) show it must: with a key averaged over
+prefixes in one place and a bare one in another, a sequence of edits wrecks the model.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import NonFinite
+
+
+def shrunk(moment: NDArray[np.floating], shrinkage: float) -> torch.Tensor:
+    """(1 − ρ)C + ρ(tr C / n)I, float64 [n, n].
+
+    Few tokens leave directions of C badly known or empty; drawn towards a multiple of the identity,
+    as in Ledoit and Wolf 2004, C can be inverted. With ρ = 1 all directions cost alike.
+    """
+    matrix = torch.from_numpy(moment.astype(np.float64)) * (1 - shrinkage)
+    mean = float(np.trace(moment, dtype=np.float64)) / len(moment)
+    matrix.diagonal().add_(shrinkage * mean)
+    return matrix
+
+
+class Whitener:
+    """C⁻¹, factorised once for any number of keys."""
+
+    def __init__(self, moment: NDArray[np.floating], shrinkage: float) -> None:
+        factor, flaw = torch.linalg.cholesky_ex(shrunk(moment, shrinkage))
+        if flaw.item():
+            raise NonFinite(
+                "the key statistics cannot be inverted",
+                why="they come from too few tokens",
+                hint="set a larger shrinkage or statistics_tokens",
+            )
+        self._factor = factor
+
+    def direction(self, key: NDArray[np.floating]) -> NDArray[np.float64]:
+        """uᵀ / (uᵀk) with u = C⁻¹k, for a key k [n]: the row that a residual is multiplied with."""
+        k = torch.from_numpy(key.astype(np.float64))
+        u = torch.cholesky_solve(k[:, None], self._factor)[:, 0]
+        direction: NDArray[np.float64] = (u / (u @ k)).numpy()
+        return direction

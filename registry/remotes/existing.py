@@ -1,0 +1,93 @@
+"""Look at what a folder already holds, believing nothing of it."""
+
+import hashlib
+import stat
+from pathlib import Path
+
+from ...patches.digests import sha256
+from ...patches.errors import DigestMismatch, ExtraFile, ManifestError, PathRefused
+from ...patches.manifest import MAX_BYTES, FileRecord
+from ...patches.names import quoted
+from ...patches.patch import ATTESTATIONS, CARD, DELTA, MANIFEST, REQUESTS
+from ..errors import VersionClash
+from .base import Bundle
+from .errors import RemoteNotFound
+from .transfer import open_regular, read_limited
+
+_REQUIRED = (MANIFEST, DELTA, REQUESTS)
+
+
+def real_entries(folder: Path) -> list[str]:
+    """The names in a folder that is not a link, sorted; raises RemoteNotFound, PathRefused."""
+    require_folder(folder)
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def require_folder(folder: Path) -> None:
+    """Raise RemoteNotFound if there is no such folder, PathRefused if it is a link."""
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        raise RemoteNotFound(f"there is no folder {folder}", hint="check the name") from None
+    if not stat.S_ISDIR(status.st_mode):
+        raise PathRefused(
+            f"{folder} is not a folder", why="a link could lead out of the folder that was meant"
+        )
+
+
+def check_names(folder: Path) -> None:
+    """Raise unless `folder` holds the files of a version and nothing else; links are refused.
+
+    Raises RemoteNotFound, PathRefused, ExtraFile, ManifestError.
+    """
+    names = real_entries(folder)
+    for name in names:
+        if name not in (*_REQUIRED, CARD, ATTESTATIONS):
+            raise ExtraFile(
+                f"{quoted(name)} in {folder} does not belong to a patch",
+                hint=f"a version holds {', '.join(_REQUIRED)}, {CARD} and {ATTESTATIONS}; "
+                "whoever keeps the folder can take out what else is there",
+            )
+    for name in _REQUIRED:
+        if name not in names:
+            raise ManifestError(f"{folder / name} is missing", hint="have the version pushed again")
+
+
+def check_same(folder: Path, bundle: Bundle) -> None:
+    """Raise VersionClash if `folder` holds another version, DigestMismatch if a damaged one."""
+    require_folder(folder)
+    if sha256(_read(folder / MANIFEST)) != bundle.patch.digest:
+        raise clash(str(folder), bundle)
+    for name, record in bundle.records().items():
+        if not _is(folder / name, record):
+            raise DigestMismatch(
+                f"{folder / name} is not what was published there",
+                why="the file was damaged or changed since",
+                hint=f"move {folder} out of the way and push again",
+            )
+
+
+def clash(place: str, bundle: Bundle) -> VersionClash:
+    """The alarm that a number is taken by something else."""
+    return VersionClash(
+        f"{place} holds another {bundle.label}",
+        why="a number stands for one content for ever; nothing was changed there",
+        hint="find out who published it; yours can go there under a number of its own",
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_limited(path, MAX_BYTES)
+    except FileNotFoundError:
+        return b""
+
+
+def _is(path: Path, record: FileRecord) -> bool:
+    try:
+        if path.stat().st_size != record.size:
+            return False
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == record.sha256
+    except FileNotFoundError:
+        return False

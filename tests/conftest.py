@@ -1,0 +1,42 @@
+"""What tests of all rooms share: a real model, and the command line as a user runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct as a bfloat16 checkpoint, unpacked once and kept."""
+    folder = ROOT / ".cache" / "smollm2"
+    if not folder.is_dir():
+        folder.parent.mkdir(exist_ok=True)
+        subprocess.run([sys.executable, ROOT / "demo" / "unpack.py", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def run_command(tmp_path):
+    """Run `weightpatch` in a process of its own, with a registry in the test's folder."""
+
+    def run(*arguments: object, home: Path = tmp_path / "home") -> subprocess.CompletedProcess:
+        environment = {
+            **os.environ,
+            "WEIGHTPATCH_HOME": str(home),
+            "WEIGHTPATCH_ACTOR": "tester",
+            "PYTHONWARNINGS": "error",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "weightpatch", *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run

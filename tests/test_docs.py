@@ -1,0 +1,92 @@
+"""Documentation cannot lie: help pages, error codes, and every command that a page shows."""
+
+import importlib.util
+import pkgutil
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import weightpatch
+from weightpatch.cli.main import SECTIONS
+from weightpatch.patches.errors import WeightpatchError
+
+ROOT = Path(__file__).parents[1]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def load_writer():
+    spec = importlib.util.spec_from_file_location("writer", ROOT / "docs" / "write_commands.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def error_classes(root: type = WeightpatchError):
+    yield root
+    for child in root.__subclasses__():
+        yield from error_classes(child)
+
+
+def test_commands_page_is_what_the_commands_say():
+    assert (ROOT / "docs" / "commands.md").read_text() == load_writer().render(), (
+        "run python docs/write_commands.py"
+    )
+
+
+def test_short_help_is_the_first_sentence_of_the_command_or_its_gist():
+    writer = load_writer()
+    for name, command in writer.pages():
+        assert command.help, name
+        assert command.epilog, f"{name} has no examples"
+
+
+def test_every_error_code_is_documented():
+    for package in ("patches", "registry"):
+        for module in pkgutil.walk_packages(
+            [str(ROOT / package)], prefix=f"weightpatch.{package}."
+        ):
+            if module.name.endswith("errors"):
+                import_module(module.name)
+    page = (ROOT / "docs" / "errors.md").read_text()
+    for error in error_classes():
+        assert f"`{error.code}`" in page, error
+
+
+def test_every_command_is_in_the_commands_page():
+    page = (ROOT / "docs" / "commands.md").read_text()
+    for section in SECTIONS.values():
+        for name in section:
+            assert re.search(rf"^## {name}\b", page, re.MULTILINE)
+
+
+def shown_commands(page: Path) -> list[list[str]]:
+    return [
+        shlex.split(line.removeprefix("$ "))
+        for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
+
+
+@pytest.mark.slow
+def test_readme_runs_from_top_to_bottom(smollm2, tmp_path, monkeypatch, run_command):
+    (tmp_path / "smollm2").symlink_to(smollm2)
+    monkeypatch.chdir(tmp_path)
+    commands = shown_commands(ROOT / "README.md")
+    assert len(commands) >= 8
+    for command in commands:
+        assert command[0] == "weightpatch"
+        found = run_command(*command[1:], home=tmp_path / "home")
+        assert found.returncode == 0, found.stderr
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    names: dict = {}
+    exec(compile(snippet, "README.md", "exec"), names)
+    assert isinstance(names["patch"], weightpatch.Patch)
+
+
+def test_links_in_the_documentation_lead_somewhere():
+    for page in DOCS:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from alembic import context
 from sqlalchemy import Connection, Engine
-
 from weightpatch.registry.database import Database, locate
 from weightpatch.registry.schema import metadata
 

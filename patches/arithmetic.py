@@ -5,6 +5,8 @@ first published in, then to the weight, then rounded once. So neither the order 
 named nor how they were composed can change a bit.
 """
 
+import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import dtypes
+from .checkpoint import Checkpoint
 from .digests import sha256
-from .errors import ConflictFound
+from .errors import ConflictFound, DigestMismatch
 from .operations.base import Operation
 from .patch import DELTA, Patch
 
@@ -70,23 +73,23 @@ def patch_terms(patch: Patch) -> dict[str, list[Term]]:
     return terms
 
 
-def blocks(
-    bits: NDArray[np.generic], dtype: str, operations: Sequence[Operation]
-) -> Iterator[tuple[int, NDArray[np.generic]]]:
-    """Blocks of the patched tensor: the first row of each, and its bits.
+def stream(
+    checkpoint: Checkpoint, name: str, operations: Sequence[Operation]
+) -> Iterator[NDArray[np.generic]]:
+    """The patched tensor block by block, as bits to store one after another.
 
-    `bits` is the stored tensor in its own shape, bfloat16 as uint16. Raises NonFinite.
+    Raises NonFinite, and after the last block DigestMismatch if what was read is not the tensor
+    that the checkpoint was found to hold before.
     """
-    rows = bits.shape[0]
-    table = bits.reshape(rows, -1)
-    step = max(1, BLOCK_ELEMENTS // max(1, table.shape[1]))
-    for start in range(0, rows, step):
-        stop = min(rows, start + step)
-        delta = operations[0].rows(start, stop)
-        for operation in operations[1:]:
-            delta += operation.rows(start, stop)
-        delta += dtypes.widen(table[start:stop], dtype)
-        yield start, dtypes.narrow(delta, dtype)
+    info = checkpoint.tensors[name]
+    read = hashlib.sha256()
+    start = 0
+    for bits in checkpoint.blocks(name, BLOCK_ELEMENTS):
+        read.update(bits.tobytes())
+        yield patched_rows(bits, info.dtype, operations, start)
+        start += len(bits)
+    if read.hexdigest() != checkpoint.digest(name):
+        raise DigestMismatch(f"{name} of the base changed while it was read")
 
 
 def patched(
@@ -94,15 +97,35 @@ def patched(
 ) -> NDArray[np.generic]:
     """The whole patched tensor, in the shape of `bits`; raises NonFinite."""
     result = np.empty_like(bits)
-    table = result.reshape(bits.shape[0], -1)
-    for start, block in blocks(bits, dtype, operations):
-        table[start : start + len(block)] = block
+    before, after = bits.reshape(len(bits), -1), result.reshape(len(bits), -1)
+    step = max(1, BLOCK_ELEMENTS // before.shape[1])
+    for start in range(0, len(bits), step):
+        block = before[start : start + step]
+        after[start : start + step] = patched_rows(block, dtype, operations, start)
     return result
 
 
-def norm(bits: NDArray[np.generic], dtype: str) -> float:
+def patched_rows(
+    bits: NDArray[np.generic], dtype: str, operations: Sequence[Operation], start: int
+) -> NDArray[np.generic]:
+    """Rows of the patched tensor from row `start` on; `bits` [rows, columns] are the base's."""
+    stop = start + len(bits)
+    delta = operations[0].rows(start, stop)
+    for operation in operations[1:]:
+        delta += operation.rows(start, stop)
+    # A product of zero and a negative number may be -0 or 0, depending on the BLAS.
+    delta += 0.0
+    delta += dtypes.widen(bits, dtype)
+    return dtypes.narrow(delta, dtype)
+
+
+def norm(checkpoint: Checkpoint, name: str) -> float:
     """Frobenius norm of a stored tensor."""
-    return float(np.linalg.norm(dtypes.widen(bits, dtype).ravel()))
+    dtype = checkpoint.tensors[name].dtype
+    blocks = (
+        dtypes.widen(bits, dtype).ravel() for bits in checkpoint.blocks(name, BLOCK_ELEMENTS)
+    )
+    return math.sqrt(sum(float(block @ block) for block in blocks))
 
 
 def bits_digest(bits: NDArray[np.generic]) -> str:

@@ -1,6 +1,6 @@
-"""Does this patch fit this base? Every tensor it touches must have the type, shape and digest it expects."""
+"""Does this patch fit this base? Each tensor that it touches must have the digest it expects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from .checkpoint import Checkpoint
 from .errors import BaseMismatch
@@ -29,7 +29,7 @@ def match_base(patch: Patch, checkpoint: Checkpoint) -> BaseRecord:
     )
 
 
-def touched_records(checkpoint: Checkpoint, tensors: Sequence[str]) -> dict[str, TensorRecord]:
+def touched_records(checkpoint: Checkpoint, tensors: Iterable[str]) -> dict[str, TensorRecord]:
     """Type, shape and digest of some tensors of a checkpoint."""
     return {
         name: TensorRecord(

@@ -1,23 +1,29 @@
 """A base on disk: a folder of safetensors files in the layout that transformers writes."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import dtypes, jsonfile
-from .digests import DigestCache, file_stamp, sha256, sha256_range
-from .errors import CheckpointRefused, WeightpatchError
-from .safetensors_file import CHECKPOINT, Record, read_header
+from .digests import DigestCache, Stamp, file_stamp, sha256, sha256_range
+from .errors import CheckpointRefused, ManifestError
+from .names import quoted
+from .safetensors_file import CHECKPOINT, read_header
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+
+_SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.safetensors")
+_FETCH_AGAIN = "the checkpoint is damaged; fetch it again"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Checkpoint:
         self,
         path: Path,
         tensors: Mapping[str, TensorInfo],
+        stamps: Mapping[Path, Stamp],
         config: Mapping[str, Any],
         *,
         id: str,  # noqa: A002 - the word of the design
@@ -46,6 +53,7 @@ class Checkpoint:
     ) -> None:
         self.path = path
         self.tensors = tensors
+        self._stamps = stamps
         self.config = config
         self.id = id
         self.revision = revision
@@ -64,17 +72,20 @@ class Checkpoint:
         """Read the headers of a checkpoint folder, not its weights.
 
         Raises CheckpointRefused if there is none, if it is made of pickle files, or if its index
-        does not agree with its files.
+        does not agree with its files; FormatError if a file is not well-formed.
         """
         if not path.is_dir():
             raise CheckpointRefused(
                 f"{path} is not a folder",
                 hint="give the folder of a checkpoint, or a Hub id as org/model@revision",
             )
-        tensors = _read_tensors(path)
+        contents = _weight_files(path)
+        # Taken before the headers are read, so that no digest is kept for a later content.
+        stamps = {file: file_stamp(file) for file in contents}
         return cls(
             path,
-            tensors,
+            _read_headers(contents),
+            stamps,
             _read_config(path),
             id=id or path.resolve().name,
             revision=revision,
@@ -89,6 +100,7 @@ class Checkpoint:
         for head, embedding in (
             ("lm_head.weight", "model.embed_tokens.weight"),
             ("lm_head.weight", "transformer.wte.weight"),
+            ("lm_head.weight", "wte.weight"),
         ):
             if embedding in self.tensors and head not in self.tensors:
                 return {head: embedding}
@@ -110,39 +122,49 @@ class Checkpoint:
         kind = dtypes.storage(info.dtype)
         with info.file.open("rb") as file:
             file.seek(info.start)
-            data = bytearray(info.stop - info.start)
-            if file.readinto(data) != len(data):
-                raise CheckpointRefused(f"{info.file} became shorter while it was read")
+            data = _read_exactly(file, info.stop - info.start)
         return np.frombuffer(data, dtype=kind).reshape(info.shape)
+
+    def blocks(self, name: str, elements: int) -> Iterator[NDArray[np.generic]]:
+        """The stored bits of a tensor, some rows at a time: [rows, columns], about `elements` each.
+
+        Raises Unsupported for a type that cannot be patched.
+        """
+        info = self.tensors[name]
+        kind = dtypes.storage(info.dtype)
+        columns = max(1, prod(info.shape[1:]))
+        step = max(1, elements // columns) * columns * kind.itemsize
+        with info.file.open("rb") as file:
+            file.seek(info.start)
+            for start in range(info.start, info.stop, step):
+                data = _read_exactly(file, min(step, info.stop - start))
+                yield np.frombuffer(data, dtype=kind).reshape(-1, columns)
 
     def digest(self, name: str) -> str:
         """sha256 of the stored bytes of one tensor."""
         if name not in self._digests:
             info = self.tensors[name]
-            kept = self._cache.get(info.file) if self._cache else {}
-            self._digests.update(kept)
-            if name not in kept:
+            self._digests.update(self._kept(info.file))
+            if name not in self._digests:
                 with info.file.open("rb") as file:
                     self._digests[name] = sha256_range(file, info.start, info.stop)
         return self._digests[name]
 
     def digests(self) -> dict[str, str]:
         """sha256 of every tensor; what was hashed is kept in the cache."""
-        for file in sorted({info.file for info in self.tensors.values()}):
+        for file in self._stamps:
             self._digest_file(file)
         return {name: self._digests[name] for name in sorted(self.tensors)}
 
     def _digest_file(self, file: Path) -> None:
         names = [name for name, info in self.tensors.items() if info.file == file]
-        kept = self._cache.get(file) if self._cache else {}
-        self._digests.update({name: kept[name] for name in names if name in kept})
-        if all(name in self._digests for name in names):
-            return
-        stamp = file_stamp(file)
-        for name in names:
-            self.digest(name)
-        if self._cache:
-            self._cache.put(file, {name: self._digests[name] for name in names}, stamp)
+        kept = self._kept(file)
+        found = {name: self.digest(name) for name in names}
+        if self._cache and found != kept:
+            self._cache.put(file, found, self._stamps[file])
+
+    def _kept(self, file: Path) -> Mapping[str, str]:
+        return self._cache.get(file, self._stamps[file]) if self._cache else {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -165,11 +187,22 @@ class Checkpoint:
         return sha256(file.read_bytes()) if file.is_file() else None
 
 
-def _read_tensors(path: Path) -> dict[str, TensorInfo]:
-    if (path / INDEX).is_file():
-        return _read_shards(path)
+def _read_exactly(file: BinaryIO, size: int) -> bytearray:
+    data = bytearray(size)
+    if file.readinto(data) != size:  # type: ignore[attr-defined]
+        raise CheckpointRefused(f"{file.name} became shorter while it was read")
+    return data
+
+
+def _weight_files(path: Path) -> Mapping[Path, frozenset[str] | None]:
+    """The files that hold the weights, and which tensors each must have; None for any.
+
+    A single file comes before an index, as in transformers.
+    """
     if (path / SINGLE).is_file():
-        return _read_file(path / SINGLE)
+        return {path / SINGLE: None}
+    if (path / INDEX).is_file():
+        return _shards(path)
     if any(found for pattern in PICKLES for found in path.glob(pattern)):
         raise CheckpointRefused(
             f"{path} holds pickle files",
@@ -184,51 +217,65 @@ def _read_tensors(path: Path) -> dict[str, TensorInfo]:
     )
 
 
-def _read_file(file: Path) -> dict[str, TensorInfo]:
+def _shards(path: Path) -> Mapping[Path, frozenset[str]]:
+    weight_map = _read_index(path / INDEX)
+    shards: dict[str, set[str]] = {}
+    for name, shard in weight_map.items():
+        shards.setdefault(shard, set()).add(name)
+    for shard in shards:
+        if not _SHARD.fullmatch(shard) or not (path / shard).is_file():
+            raise CheckpointRefused(
+                f"{INDEX} names the shard {quoted(shard)}, which is no safetensors file beside it",
+                hint=_FETCH_AGAIN,
+            )
+    return {path / shard: frozenset(names) for shard, names in sorted(shards.items())}
+
+
+def _read_index(file: Path) -> Mapping[str, str]:
+    try:
+        weight_map = jsonfile.parse(file.read_bytes(), what=INDEX).get("weight_map")
+    except ManifestError as error:
+        raise CheckpointRefused(error.message, hint=_FETCH_AGAIN) from None
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointRefused(f"{INDEX} has no weight_map", hint=_FETCH_AGAIN)
+    if not all(isinstance(shard, str) for shard in weight_map.values()):
+        raise CheckpointRefused(f"weight_map in {INDEX} must name files", hint=_FETCH_AGAIN)
+    return weight_map
+
+
+def _read_headers(contents: Mapping[Path, frozenset[str] | None]) -> dict[str, TensorInfo]:
+    tensors: dict[str, TensorInfo] = {}
+    for file, expected in contents.items():
+        found = _read_header(file)
+        if expected is not None and set(found) != expected:
+            odd = min(set(found) ^ expected)
+            raise CheckpointRefused(
+                f"{INDEX} and {file.name} disagree about {quoted(odd)}", hint=_FETCH_AGAIN
+            )
+        tensors.update(found)
+    return tensors
+
+
+def _read_header(file: Path) -> dict[str, TensorInfo]:
     try:
         with file.open("rb") as stream:
             header = read_header(stream, CHECKPOINT, what=file.name)
     except OSError as error:
         raise CheckpointRefused(f"{file} cannot be read: {error.strerror}") from None
-    return {name: _info(file, record) for name, record in header.tensors.items()}
-
-
-def _info(file: Path, record: Record) -> TensorInfo:
-    return TensorInfo(file, record.dtype, record.shape, record.start, record.stop)
-
-
-def _read_shards(path: Path) -> dict[str, TensorInfo]:
-    index = jsonfile.parse((path / INDEX).read_bytes(), what=INDEX)
-    weight_map = index.get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointRefused(f"{INDEX} has no weight_map")
-    for shard in set(map(str, weight_map.values())):
-        if Path(shard).name != shard or not (path / shard).is_file():
-            raise CheckpointRefused(
-                f"{INDEX} names the shard {shard!r}, which is not a file beside it",
-                hint="the download may be incomplete; fetch the checkpoint again",
-            )
-    tensors: dict[str, TensorInfo] = {}
-    for shard in sorted(set(weight_map.values())):
-        found = _read_file(path / shard)
-        meant = {name for name, file in weight_map.items() if file == shard}
-        if set(found) != meant:
-            odd = sorted(set(found) ^ meant)[0]
-            raise CheckpointRefused(
-                f"{INDEX} and {shard} disagree about {odd!r}",
-                hint="the checkpoint is damaged; fetch it again",
-            )
-        tensors.update(found)
-    return tensors
+    return {
+        name: TensorInfo(file, record.dtype, record.shape, record.start, record.stop)
+        for name, record in header.tensors.items()
+    }
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:
     file = path / "config.json"
     if not file.is_file():
         return {}
+    # Not read strictly: some models keep Infinity in their configuration.
     try:
         config = json.loads(file.read_bytes())
-    except (ValueError, RecursionError, WeightpatchError) as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointRefused(f"{file} is not JSON: {error}") from None
     if not isinstance(config, dict):
         raise CheckpointRefused(f"{file} is not a JSON object")

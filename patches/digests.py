@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,31 +53,35 @@ class DigestCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def get(self, path: Path) -> dict[str, str]:
-        """Digests kept for the file as it is now, or none."""
+    def get(self, path: Path, stamp: Stamp) -> dict[str, str]:
+        """Digests kept for the file if it is still the one of `stamp`, or none."""
         entry = self._entry(path)
         try:
             kept = json.loads(entry.read_bytes())
             age = entry.stat().st_mtime_ns - _last_change(path)
+            same = stamp == file_stamp(path)
         except (OSError, ValueError, RecursionError):
             return {}
-        if not isinstance(kept, dict) or kept.get("stamp") != file_stamp(path) or age < _RACY_NS:
+        if not same or age < _RACY_NS or not isinstance(kept, dict) or kept.get("stamp") != stamp:
             return {}
-        tensors = kept.get("tensors")
-        return tensors if isinstance(tensors, dict) else {}
+        return _digests(kept.get("tensors"))
 
     def put(self, path: Path, digests: Mapping[str, str], stamp: Stamp) -> None:
-        """Keep digests of a file whose `stamp` was taken before it was read."""
-        if stamp != file_stamp(path):
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Keep digests of a file whose `stamp` was taken before it was read.
+
+        A folder that cannot be written to is no error: the digests are then computed again.
+        """
         entry = self._entry(path)
         partial = entry.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}")
-        partial.write_text(json.dumps({"stamp": stamp, "tensors": dict(digests)}))
-        partial.replace(entry)
+        with suppress(OSError):
+            if stamp != file_stamp(path):
+                return
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps({"stamp": stamp, "tensors": dict(digests)}))
+            partial.replace(entry)
 
     def _entry(self, path: Path) -> Path:
-        return self.folder / f"{sha256(str(path.resolve()).encode())}.json"
+        return self.folder / f"{sha256(os.fsencode(path.resolve()))}.json"
 
 
 def file_stamp(path: Path) -> Stamp:
@@ -91,3 +96,9 @@ def _times(status: os.stat_result) -> tuple[int, int]:
 
 def _last_change(path: Path) -> int:
     return max(_times(path.stat()))
+
+
+def _digests(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(map(is_sha256, value.values())):
+        return {}
+    return value

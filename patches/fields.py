@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from .digests import is_sha256
 from .errors import LimitExceeded, ManifestError
+from .names import quoted
 
 MAX_TEXT = 10_000
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but newline and tab
 
 
 class Fields:
@@ -26,7 +29,7 @@ class Fields:
     def done(self) -> None:
         """Raise ManifestError if a field was not taken."""
         if self._left:
-            raise ManifestError(f"{self.what} has the unknown field {min(self._left)!r}")
+            raise ManifestError(f"{self.what} has the unknown field {quoted(min(self._left))}")
 
     def take(self, name: str) -> Any:  # noqa: ANN401 - any JSON value
         """The field as it is."""
@@ -35,7 +38,7 @@ class Fields:
         return self._left.pop(name)
 
     def text(self, name: str) -> str:
-        """A text."""
+        """A text of at most MAX_TEXT characters, none of them a control character."""
         return self._text(name, self.take(name))
 
     def optional_text(self, name: str) -> str | None:
@@ -80,7 +83,7 @@ class Fields:
     def time(self, name: str) -> str:
         """A time as in 2026-01-31T12:00:00Z."""
         value = self.text(name)
-        if not _TIME.fullmatch(value):
+        if not _TIME.fullmatch(value) or not _is_real(value):
             raise self._wrong(name, "a time as in 2026-01-31T12:00:00Z")
         return value
 
@@ -110,7 +113,17 @@ class Fields:
             raise self._wrong(name, "a text")
         if len(value) > MAX_TEXT:
             raise LimitExceeded(f"{name} in {self.what} is longer than {MAX_TEXT} characters")
+        if _CONTROL.search(value):
+            raise self._wrong(name, "a text without control characters")
         return value
 
     def _wrong(self, name: str, expected: str) -> ManifestError:
         return ManifestError(f"{name} in {self.what} must be {expected}")
+
+
+def _is_real(time: str) -> bool:
+    try:
+        datetime.fromisoformat(time)
+    except ValueError:
+        return False
+    return True

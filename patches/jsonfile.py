@@ -8,17 +8,31 @@ import rfc8785
 
 from .errors import ManifestError
 
+MAX_DEPTH = 64
+_MAX_INTEGER = 2**53 - 1
 
-def parse(data: bytes, *, what: str) -> dict[str, Any]:
-    """Read one JSON object; raises ManifestError that names `what`."""
+
+def decode(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Read one JSON value; raises ValueError that says what is wrong with it."""
     try:
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_distinct,
             parse_constant=_refuse_constant,
             parse_float=_finite,
+            parse_int=_integer,
         )
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} deep") from None
+    _require_shallow(value)
+    return value
+
+
+def parse(data: bytes, *, what: str) -> dict[str, Any]:
+    """Read one JSON object; raises ManifestError that names `what`."""
+    try:
+        value = decode(data)
+    except ValueError as error:
         raise ManifestError(f"{what} is not well-formed JSON: {error}") from None
     if not isinstance(value, dict):
         raise ManifestError(f"{what} is not a JSON object")
@@ -40,7 +54,7 @@ def canonical(value: object, *, what: str) -> bytes:
     """The RFC 8785 bytes of plain JSON values; raises ManifestError for what JSON cannot say."""
     try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{what} cannot be written as JSON: {error}") from None
 
 
@@ -58,5 +72,26 @@ def _refuse_constant(name: str) -> None:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is too large")
+        raise ValueError(f"{text[:30]} is too large")
     return value
+
+
+def _integer(text: str) -> int | float:
+    """A whole number; beyond 2^53 the float that it spells, since JSON's numbers are floats."""
+    value = int(text)
+    return value if abs(value) <= _MAX_INTEGER else _finite(text)
+
+
+def _require_shallow(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+
+
+def _children(value: object) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []

@@ -8,7 +8,7 @@ from . import jsonfile
 from .digests import sha256
 from .errors import LimitExceeded, ManifestError
 from .fields import Fields
-from .names import check_patch_name, check_tensor_name
+from .names import check_patch_name, check_tensor_name, quoted
 
 FORMAT = "weightpatch/1"
 MAX_BYTES = 1 << 20
@@ -151,7 +151,7 @@ class Manifest:
 def _check_format(value: object) -> None:
     if value != FORMAT:
         raise ManifestError(
-            f"patch.json has the format {value!r}, this weightpatch reads {FORMAT!r}",
+            f"patch.json has the format {quoted(str(value))}, this weightpatch reads {FORMAT!r}",
             hint="a newer weightpatch may be needed",
         )
 
@@ -231,9 +231,20 @@ def _method(record: object) -> MethodRecord:
         hyperparameters=fields.mapping("hyperparameters"),
         seed=seed,
         sampled=fields.mapping("sampled"),
-        statistics=tuple(fields.items("statistics")),
+        statistics=tuple(map(_statistic, fields.items("statistics"))),
         device=fields.text("device"),
-        tools=fields.mapping("tools"),
+        tools=_tools(fields.mapping("tools")),
     )
     fields.done()
     return method
+
+
+def _statistic(record: object) -> Mapping[str, Any]:
+    if not isinstance(record, dict):
+        raise ManifestError("each of the statistics in patch.json must be an object")
+    return record
+
+
+def _tools(record: dict[str, Any]) -> dict[str, str]:
+    fields = Fields(record, "tools in patch.json")
+    return {name: fields.text(name) for name in record}

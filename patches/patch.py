@@ -2,26 +2,31 @@
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
 
 from . import jsonfile, plugins
-from .digests import sha256, sha256_file
+from .digests import file_stamp, sha256, sha256_file, sha256_range
 from .errors import (
     DigestMismatch,
     ExtraFile,
     LimitExceeded,
     ManifestError,
+    NonFinite,
     PathRefused,
     SizeMismatch,
 )
-from .manifest import FILES, MAX_BYTES, FileRecord, Manifest
-from .names import AUXILIARY, join_key, split_key
+from .manifest import FILES, FORMAT, MAX_BYTES, FileRecord, Manifest
+from .names import AUXILIARY, join_key, quoted, split_key
 from .operations.base import Array, Operation
 from .requests import EditRequest, dump_requests, parse_requests
-from .safetensors_file import read_tensors, write_tensors
+from .safetensors_file import METADATA_KEY, read_tensors, write_tensors
 
 MANIFEST = "patch.json"
 DELTA = "delta.safetensors"
@@ -48,6 +53,8 @@ class Patch:
         The card and attestations may be there; they do not belong to the version.
         Raises PathRefused, ExtraFile, ManifestError, SizeMismatch, DigestMismatch.
         """
+        if not folder.is_dir():
+            raise PathRefused(f"{folder} is not a folder", hint="give the folder of a patch")
         for entry in sorted(folder.iterdir()):
             _check_entry(entry)
         return cls.from_files({name: folder / name for name in (MANIFEST, DELTA, REQUESTS)})
@@ -87,18 +94,35 @@ class Patch:
 
     @cached_property
     def auxiliary(self) -> Mapping[str, Array]:
-        """What is kept but not applied, by `<parameter>::aux.<what>`."""
-        return {key: array for key, array in self._tensors.items() if _is_auxiliary(key)}
+        """What is kept but not applied, by `<parameter>::aux.<what>`; raises as `operations`."""
+        found = {key: array for key, array in self._tensors.items() if _is_auxiliary(key)}
+        for key, array in found.items():
+            if not np.isfinite(array).all():
+                raise NonFinite(f"{quoted(key)} holds NaN or infinity")
+        return found
 
     @cached_property
     def requests(self) -> tuple[EditRequest, ...]:
-        """What the edit should do; raises RequestRefused, LimitExceeded."""
-        return parse_requests(_read_small(self.files[REQUESTS], MAX_REQUESTS_BYTES))
+        """What the edit should do; raises RequestRefused, LimitExceeded, DigestMismatch."""
+        data = _read_small(self.files[REQUESTS], MAX_REQUESTS_BYTES)
+        if sha256(data) != self.manifest.files[REQUESTS].sha256:
+            raise _other_bytes(REQUESTS)
+        return parse_requests(data)
 
     @cached_property
     def _tensors(self) -> Mapping[str, Array]:
-        _check_file(self.files[DELTA], DELTA, self.manifest.files[DELTA])
-        return read_tensors(self.files[DELTA])[0]
+        path = self.files[DELTA]
+        stamp = file_stamp(path)
+        _check_file(path, DELTA, self.manifest.files[DELTA])
+        tensors, metadata = read_tensors(path)
+        if file_stamp(path) != stamp:
+            raise _other_bytes(DELTA)
+        if metadata not in ({}, {METADATA_KEY: FORMAT}):
+            raise ManifestError(
+                f"the metadata of {DELTA} contradicts patch.json",
+                why=f"it may hold {METADATA_KEY}={FORMAT} and nothing else",
+            )
+        return tensors
 
 
 @dataclass(frozen=True)
@@ -143,9 +167,10 @@ def write_files(
         for index, term in enumerate(terms):
             for part, array in term.parts.items():
                 tensors[join_key(tensor, term.kind, index, part)] = array
-    write_tensors(folder / DELTA, tensors)
+    lines = dump_requests(requests)
+    write_tensors(folder / DELTA, tensors, FORMAT)
     with (folder / REQUESTS).open("wb") as file:
-        file.write(dump_requests(requests))
+        file.write(lines)
         file.flush()
         os.fsync(file.fileno())
     return {name: file_record(folder / name) for name in sorted(FILES)}
@@ -203,41 +228,55 @@ def _check_entry(entry: Path) -> None:
         return
     if entry.name not in (MANIFEST, DELTA, REQUESTS, CARD):
         raise ExtraFile(
-            f"{entry.name!r} does not belong to a patch",
+            f"{quoted(entry.name)} does not belong to a patch",
             hint="a patch folder holds patch.json, delta.safetensors, requests.jsonl, README.md "
             "and attestations/",
         )
-    _require_regular(entry, status)
+    _require_regular(entry.name, status)
 
 
-def _require_regular(path: Path, status: os.stat_result) -> None:
+def _require_regular(name: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise PathRefused(f"{path.name!r} is not a regular file")
+        raise PathRefused(f"{name} is not a regular file", why="a patch is made of plain files")
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
+    """Open a regular file, wait at no pipe; raises ManifestError, PathRefused."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise ManifestError(f"{name} is missing", hint="fetch the patch again") from None
+    except OSError as error:
+        raise ManifestError(f"{name} cannot be read: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        _require_regular(name, os.fstat(descriptor))
+        yield file
 
 
 def _check_file(path: Path, name: str, record: FileRecord) -> None:
-    try:
-        size = path.stat().st_size
-    except OSError:
-        raise ManifestError(f"{name} is missing", hint="fetch the patch again") from None
-    if size != record.size:
-        raise SizeMismatch(
-            f"{name} has {size} bytes, patch.json says {record.size}", hint="fetch the patch again"
-        )
-    if sha256_file(path) != record.sha256:
-        raise DigestMismatch(
-            f"the bytes of {name} are not those of patch.json",
-            why="the file was damaged or changed since it was published",
-            hint="fetch the patch again; if it stays so, do not trust its source",
-        )
+    with _opened(path, name) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != record.size:
+            raise SizeMismatch(
+                f"{name} has {size} bytes, patch.json says {record.size}",
+                hint="fetch the patch again",
+            )
+        if sha256_range(file, 0, size) != record.sha256:
+            raise _other_bytes(name)
+
+
+def _other_bytes(name: str) -> DigestMismatch:
+    return DigestMismatch(
+        f"the bytes of {name} are not those of patch.json",
+        why="the file was damaged or changed since it was published",
+        hint="fetch the patch again; if it stays so, do not trust its source",
+    )
 
 
 def _read_small(path: Path, limit: int = MAX_BYTES) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise ManifestError(f"{path.name} cannot be read: {error.strerror}") from None
+    with _opened(path, path.name) as file:
+        data = file.read(limit + 1)
     if len(data) > limit:
         raise LimitExceeded(f"{path.name} is larger than {limit} bytes")
     return data

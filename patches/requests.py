@@ -1,11 +1,11 @@
 """Edit requests: what an edit should do, and the probes that show whether it did."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import LimitExceeded, RequestRefused
+from . import jsonfile
+from .errors import LimitExceeded, ManifestError, RequestRefused
 
 MAX_TEXT = 10_000
 MAX_PROBES = 1_000
@@ -62,7 +62,7 @@ class EditRequest:
             old_target=old_target,
             paraphrases=reader.probes("paraphrases", target),
             neighbourhood=reader.probes("neighbourhood", old_target),
-            id=reader.optional_text("id") or str(number),
+            id=reader.id() or str(number),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -103,6 +103,12 @@ class _Reader:
         value = self.record.get(name)
         return None if value is None else _checked_text(value, f"{self.where}: {name}")
 
+    def id(self) -> str | None:
+        value = self.optional_text("id")
+        if value is not None and not value.isprintable():
+            raise RequestRefused(f"{self.where}: id must be one line of printable characters")
+        return value
+
     def probes(self, name: str, default: str | None) -> tuple[Probe, ...]:
         values = self.record.get(name, [])
         if not isinstance(values, list):
@@ -136,7 +142,7 @@ def _checked_text(value: object, where: str) -> str:
         raise RequestRefused(f"{where} must be a text that is not empty")
     if len(value) > MAX_TEXT:
         raise LimitExceeded(f"{where} is longer than {MAX_TEXT} characters")
-    if "\x00" in value or not value.isascii() and _has_surrogate(value):
+    if "\x00" in value or (not value.isascii() and _has_surrogate(value)):
         raise RequestRefused(f"{where} holds a NUL or half a character")
     return value
 
@@ -146,6 +152,8 @@ def _has_surrogate(value: str) -> bool:
 
 
 def _template(prompt: str, subject: str, where: str) -> str:
+    if "{}" in subject:
+        raise RequestRefused(f"{where}: the subject cannot hold {{}}, which stands for it")
     template = prompt if "{}" in prompt else prompt.replace(subject, "{}", 1)
     if template.count("{}") != 1:
         raise RequestRefused(
@@ -157,10 +165,20 @@ def _template(prompt: str, subject: str, where: str) -> str:
 
 
 def dump_requests(requests: Iterable[EditRequest]) -> bytes:
-    """requests.jsonl: one canonical JSON object a line."""
-    import rfc8785
+    """requests.jsonl: one canonical JSON object a line; `parse_requests` reads the same back.
 
-    return b"".join(rfc8785.dumps(request.to_json()) + b"\n" for request in requests)
+    Raises RequestRefused, or LimitExceeded, for requests that it would refuse.
+    """
+    lines = [_line(request) for request in requests]
+    parse_requests(data := b"".join(lines))
+    return data
+
+
+def _line(request: EditRequest) -> bytes:
+    try:
+        return jsonfile.canonical(request.to_json(), what="a request") + b"\n"
+    except ManifestError as error:
+        raise RequestRefused(error.message) from None
 
 
 def parse_requests(data: bytes, *, name: str = "requests.jsonl") -> tuple[EditRequest, ...]:
@@ -187,6 +205,6 @@ def parse_requests(data: bytes, *, name: str = "requests.jsonl") -> tuple[EditRe
 
 def _json(line: bytes, where: str) -> object:
     try:
-        return json.loads(line.decode("utf-8"))
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        return jsonfile.decode(line)
+    except ValueError as error:
         raise RequestRefused(f"{where} is not JSON: {error}") from None

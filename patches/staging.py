@@ -17,22 +17,19 @@ PARTIAL = ".partial-"
 LOCK = ".lock"
 _NOREPLACE, _EXCHANGE = 1, 2
 _AT_FDCWD = -100
+_NOT_OFFERED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
 @contextmanager
 def staged(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Give a hidden folder beside `target`; if the block ends well, it becomes `target` in one step.
+    """Give a hidden folder beside `target`; if the block ends well, it becomes `target` at once.
 
-    With `replace`, a folder that is there is exchanged for the new one and then removed. What killed
-    runs left beside the target is swept first. Raises TargetExists, PathRefused.
+    With `replace`, a folder that is there is exchanged for the new one and then removed. What
+    killed runs left beside the target is swept first. Raises TargetExists, PathRefused.
     """
     target = target.absolute()
-    if not replace and os.path.lexists(target):
-        raise TargetExists(
-            f"{target} is already there", hint="name a folder that does not exist yet"
-        )
-    if not target.parent.is_dir():
-        raise PathRefused(f"{target.parent} is not a folder", hint="create it first")
+    if not replace:
+        require_free(target)
     _sweep(target)
     with _locked_name(target) as partial:
         partial.mkdir()
@@ -45,6 +42,16 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[Path]:
             _publish(partial, target, replace=replace)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_free(target: Path) -> None:
+    """Raise TargetExists or PathRefused unless a folder could be made at `target`."""
+    if os.path.lexists(target):
+        raise TargetExists(
+            f"{target} is already there", hint="name a folder that does not exist yet"
+        )
+    if not target.absolute().parent.is_dir():
+        raise PathRefused(f"{target.absolute().parent} is not a folder", hint="create it first")
 
 
 @contextmanager
@@ -89,7 +96,7 @@ def rename_without_replacing(source: Path, target: Path) -> None:
     except FileExistsError:
         raise TargetExists(f"{target} is already there") from None
     except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EINVAL):
+        if error.errno not in _NOT_OFFERED:
             raise
         if os.path.lexists(target):
             raise TargetExists(f"{target} is already there") from None
@@ -108,7 +115,7 @@ def _exchange(partial: Path, target: Path) -> None:
     try:
         _renameat2(partial, target, _EXCHANGE)
     except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EINVAL):
+        if error.errno not in _NOT_OFFERED:
             raise
         aside = partial.with_name(partial.name + "-old")
         target.rename(aside)

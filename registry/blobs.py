@@ -9,7 +9,7 @@ from pathlib import Path
 from ..patches.digests import BLOCK, sha256, sha256_file
 from ..patches.errors import DigestMismatch, SizeMismatch
 from ..patches.manifest import FileRecord
-from .errors import BlobLost, StoreFailed
+from .errors import BlobLost
 
 
 class BlobStore:
@@ -27,7 +27,7 @@ class BlobStore:
         return self.root / "sha256" / digest[:2] / digest
 
     def put_bytes(self, data: bytes) -> FileRecord:
-        """Store bytes; raises StoreFailed."""
+        """Store bytes; raises OSError."""
         record = FileRecord(sha256(data), len(data))
         self._put(iter([data]), record, what="bytes")
         return record
@@ -35,7 +35,7 @@ class BlobStore:
     def put_file(self, source: Path, record: FileRecord) -> None:
         """Store a copy of a file that should be `record`.
 
-        Raises SizeMismatch, DigestMismatch, StoreFailed; nothing is stored then.
+        Raises SizeMismatch, DigestMismatch, OSError; nothing is stored then.
         """
         self._put(_blocks(source), record, what=source.name)
 
@@ -56,18 +56,11 @@ class BlobStore:
 
     def _put(self, blocks: Iterator[bytes], record: FileRecord, *, what: str) -> None:
         final = self.path(record.sha256)
-        try:
-            if not self._holds(record):
-                final.parent.mkdir(parents=True, exist_ok=True)
-                _write(final, blocks, record, what)
-            for folder in (final.parent, final.parent.parent):
-                sync_folder(folder)
-        except OSError as error:
-            raise StoreFailed(
-                f"{what} cannot be stored: {error.strerror}",
-                why=f"in {final.parent}",
-                hint="nothing was recorded; check disk space and permissions, then try again",
-            ) from error
+        if not self._holds(record):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _write(final, blocks, record, what)
+        for folder in (final.parent, final.parent.parent):
+            sync_folder(folder)
 
     def _holds(self, record: FileRecord) -> bool:
         return (

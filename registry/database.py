@@ -66,14 +66,14 @@ class Database:
         self.url = url
         self.engine = _engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._readers: Engine = self.engine
+        self._writers: Engine = self.engine
         if self.is_sqlite:
             event.listen(self.engine, "connect", _configure)
             event.listen(self.engine, "begin", _begin)
-            self._readers = self.engine
             self._writers = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         else:
             self._readers = self.engine.execution_options(isolation_level="REPEATABLE READ")
-            self._writers = self.engine
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -6,7 +6,6 @@ WeightpatchError
     ├── SchemaTooOld      E_SCHEMA_OLD    the database waits for an upgrade
     ├── SchemaTooNew      E_SCHEMA_NEW    the database belongs to a newer weightpatch
     ├── DatabaseFailed    E_DATABASE      the database gave an error
-    ├── StoreFailed       E_STORE         a blob cannot be written
     ├── BlobLost          E_BLOB          a stored file is missing or damaged
     ├── ReferenceRefused  E_REFERENCE     not a reference to a version
     ├── NotFound          E_NOT_FOUND     nothing of that name or digest
@@ -44,12 +43,6 @@ class DatabaseFailed(RegistryError):
     """The database gave an error, or cannot be reached."""
 
     code = "E_DATABASE"
-
-
-class StoreFailed(RegistryError):
-    """A blob cannot be written."""
-
-    code = "E_STORE"
 
 
 class BlobLost(RegistryError):

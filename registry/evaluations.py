@@ -1,17 +1,21 @@
 """Scores of versions: one row an evaluation, one a measure and case."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, select
 
 from ..patches.evaluation.base import Evaluation, Mean, Score
 from ..patches.manifest import FileRecord
-from . import schema, storing
+from . import bounds, schema, storing, versions
 from .attestations import Attestation
+from .blobs import BlobStore
+from .errors import BlobLost
+from .events import Event
+from .store import ATTEMPTS, Store
 
 
 @dataclass(frozen=True)
@@ -31,55 +35,91 @@ class EvaluationInfo:
     environment: Mapping[str, str]
     means: Mapping[str, Mean]
 
+    def to_json(self) -> dict[str, Any]:
+        """The evaluation as plain JSON values."""
+        means = {name: mean._asdict() for name, mean in self.means.items()}
+        return {**vars(self), "path": str(self.path), "means": means}
 
-def known(connection: Connection, digest: str) -> bool:
-    """Whether the evaluation with this digest is stored."""
+
+def record(store: Store, version_digest: str, base: str, evaluation: Evaluation) -> str:
+    """Store an evaluation unless it is there; gives its attestation's digest; raises NotFound."""
+    data = Attestation(version_digest, base, evaluation).to_bytes()
+    attestation = Attestation.from_bytes(data)
+    bounds.check_evaluation(attestation.evaluation)
+    for _ in range(ATTEMPTS):
+        file = store.blobs.put_bytes(data)
+        with store.database.writing() as connection:
+            info = versions.require(connection, version_digest)
+            if _is_known(connection, file.sha256):
+                return file.sha256
+            if store.blobs.missing([file]):
+                continue
+            _insert(connection, attestation, file, recorded=store.ledger.time())
+            detail = {"base": base, "suite": evaluation.suite, "attestation": file.sha256}
+            store.ledger.append(connection, Event.VERSION_EVALUATE, info.subject, detail)
+            return file.sha256
+    raise BlobLost("an attestation was taken away while it was stored", hint="try again")
+
+
+def of_version(
+    connection: Connection, blobs: BlobStore, version_digest: str
+) -> list[EvaluationInfo]:
+    """Evaluations of a version, the newest first; raises NotFound."""
+    versions.require(connection, version_digest)
+    table = schema.evaluation
+    query = (
+        select(table)
+        .join(schema.version, schema.version.c.id == table.c.version_id)
+        .where(schema.version.c.digest == version_digest)
+        .order_by(table.c.id.desc())
+    )
+    return [
+        EvaluationInfo(
+            digest=row.digest,
+            path=blobs.path(row.digest),
+            suite=row.suite,
+            suite_digest=row.suite_digest,
+            base=row.base,
+            created=row.recorded,
+            environment=json.loads(row.environment),
+            means=_means(connection, row),
+        )
+        for row in connection.execute(query).all()
+    ]
+
+
+def _is_known(connection: Connection, digest: str) -> bool:
     query = select(schema.evaluation.c.id).where(schema.evaluation.c.digest == digest)
     return connection.scalar(query) is not None
 
 
-def store(
-    connection: Connection,
-    version: int,
-    attestation: Attestation,
-    file: FileRecord,
-    *,
-    recorded: str,
+def _insert(
+    connection: Connection, attestation: Attestation, file: FileRecord, *, recorded: str
 ) -> None:
-    """Insert the rows of an evaluation that is not stored yet."""
     evaluation = attestation.evaluation
     storing.blobs(connection, [file])
-    row = connection.scalars(
-        insert(schema.evaluation)
-        .values(
-            digest=file.sha256,
-            version_id=version,
-            base=attestation.base,
-            suite=evaluation.suite,
-            suite_digest=evaluation.suite_digest,
-            environment=json.dumps(dict(evaluation.environment), sort_keys=True),
-            recorded=recorded,
-        )
-        .returning(schema.evaluation.c.id)
-    ).one()
-    connection.execute(insert(schema.score), [_values(row, score) for score in evaluation.scores])
+    values = {
+        "digest": file.sha256,
+        "version_id": versions.identity(connection, attestation.version),
+        "base": attestation.base,
+        "suite": evaluation.suite,
+        "suite_digest": evaluation.suite_digest,
+        "environment": json.dumps(dict(evaluation.environment), sort_keys=True),
+        "recorded": recorded,
+    }
+    row = storing.inserted_id(connection, schema.evaluation, values)
+    scores = [_values(row, score) for score in evaluation.scores]
+    storing.insert_all(connection, schema.score, scores)
 
 
-def rows(connection: Connection, version: int) -> Sequence[Row[Any]]:
-    """Rows of a version's evaluations, the newest first."""
-    table = schema.evaluation
-    query = select(table).where(table.c.version_id == version).order_by(table.c.id.desc())
-    return connection.execute(query).all()
-
-
-def means(connection: Connection, row: Row[Any]) -> Mapping[str, Mean]:
-    """Means and aggregates of an evaluation, from the scores of its cases."""
-    table = schema.score
-    query = select(table).where(table.c.evaluation_id == row.id)
-    scores = tuple(
-        Score(each.case_id, each.measure, each.before, each.after, each.count)
-        for each in connection.execute(query.order_by(table.c.measure, table.c.case_id))
+def _means(connection: Connection, row: Row[Any]) -> Mapping[str, Mean]:
+    table = schema.score.c
+    query = (
+        select(table.case_id, table.measure, table.before, table.after, table["count"])
+        .where(table.evaluation_id == row.id)
+        .order_by(table.measure, table.case_id)
     )
+    scores = tuple(Score(*each) for each in connection.execute(query))
     return Evaluation(row.suite, row.suite_digest, {}, scores, {}).means()
 
 

@@ -13,5 +13,5 @@ class Event(StrEnum):
     VERSION_EVALUATE = "version.evaluate"
     VERSION_PUSH = "version.push"
     VERSION_PULL = "version.pull"
-    VERSION_APPLY = "version.apply"
-    VERSION_REVERT = "version.revert"
+    BUILD_APPLY = "build.apply"
+    BUILD_REVERT = "build.revert"

@@ -1,9 +1,5 @@
-"""The append-only log: each entry holds the hash of the one before, so a changed past shows.
+"""The append-only log: each entry holds the hash of the one before, so a changed past shows."""
 
-An entry's leaf is sha256(0x00 ‖ body), as in RFC 6962, and its hash sha256(previous hash ‖ leaf).
-"""
-
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,14 +12,12 @@ from ..patches import jsonfile
 from ..patches.errors import LimitExceeded, NameRefused
 from ..patches.names import quoted
 from . import schema
+from .chain import FIRST_HASH, NOT_OURS, columns, entry_hash
 from .errors import DatabaseFailed
 from .events import Event
 
-FIRST_HASH = bytes(32)
 MAX_ACTOR = 255
 MAX_BODY = 256 << 10
-_PAGE = 1_000
-_NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -42,24 +36,10 @@ class LedgerEntry:
     time: str
     actor: str
     action: str
-    label: str
+    subject: str
     digest: str | None
     detail: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class LedgerReport:
-    """What verification found: how many entries are sound, and the first that is not."""
-
-    sound: int
-    head: str
-    broken: int | None = None
-    flaw: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the whole chain is sound."""
-        return self.broken is None
+    entry_hash: str
 
 
 @dataclass(frozen=True)
@@ -92,8 +72,8 @@ class Ledger:
 
         Raises LimitExceeded, and ManifestError for a detail that is not JSON.
         """
-        last = _last(connection)
-        seq, previous = (last.seq + 1, last.entry_hash) if last else (1, FIRST_HASH)
+        last, previous = _last(connection)
+        seq = last + 1
         record: dict[str, Any] = {
             "seq": seq,
             "time": self.time(),
@@ -110,9 +90,9 @@ class Ledger:
             insert(schema.ledger).values(
                 seq=seq,
                 prev_hash=previous,
-                entry_hash=_entry_hash(previous, body),
+                entry_hash=entry_hash(previous, body),
                 body=body,
-                **_columns(record),
+                **columns(record),
             )
         )
         return seq
@@ -128,93 +108,38 @@ def read(
 ) -> list[LedgerEntry]:
     """Entries from the newest down, about one patch or one digest if asked, below `before`."""
     table = schema.ledger
-    query = select(table.c.body).order_by(table.c.seq.desc()).limit(limit)
+    query = select(table.c.body, table.c.entry_hash).order_by(table.c.seq.desc()).limit(limit)
     if patch is not None:
         query = query.where(table.c.patch == patch)
     if digest is not None:
         query = query.where(table.c.digest == digest)
     if before is not None:
         query = query.where(table.c.seq < before)
-    return [_entry(body) for body in connection.scalars(query)]
+    return [_entry(row) for row in connection.execute(query)]
 
 
-def verify(connection: Connection) -> LedgerReport:
-    """Recompute the chain from its first entry; stops at the first that is broken.
-
-    A chain that was cut at its end, or made anew as a whole, is sound in itself: only a copy of an
-    old head shows that.
-    """
-    previous, sound = FIRST_HASH, 0
-    query = select(schema.ledger).order_by(schema.ledger.c.seq)
-    rows = connection.execution_options(yield_per=_PAGE).execute(query)
-    for row in rows:
-        flaw = _flaw(row, sound + 1, previous)
-        if flaw:
-            rows.close()
-            return LedgerReport(sound, previous.hex(), sound + 1, flaw)
-        previous, sound = row.entry_hash, sound + 1
-    return LedgerReport(sound, previous.hex())
-
-
-def _flaw(row: Row[Any], seq: int, previous: bytes) -> str | None:
-    if row.seq != seq:
-        return f"entry {seq} is missing, entry {row.seq} follows"
-    if row.prev_hash != previous:
-        return "it does not hold the hash of the entry before"
-    if not isinstance(row.body, bytes) or row.entry_hash != _entry_hash(previous, row.body):
-        return "its content is not what its hash covers"
-    return _column_flaw(row)
-
-
-def _column_flaw(row: Row[Any]) -> str | None:
-    try:
-        record = json.loads(row.body)
-        repeated = {"seq": record["seq"], **_columns(record)}
-    except _NOT_OURS:
-        return "its body is not one that weightpatch writes"
-    if any(getattr(row, column) != value for column, value in repeated.items()):
-        return "its columns for searching are not what its body says"
-    return None
-
-
-def _last(connection: Connection) -> Row[Any] | None:
+def _last(connection: Connection) -> tuple[int, bytes]:
+    """Number and hash of the newest entry; 0 and zeros where there is none."""
     table = schema.ledger
     query = select(table.c.seq, table.c.entry_hash).order_by(table.c.seq.desc()).limit(1)
-    return connection.execute(query).first()
+    row = connection.execute(query).first()
+    return (row.seq, row.entry_hash) if row else (0, FIRST_HASH)
 
 
-def _entry_hash(previous: bytes, body: bytes) -> bytes:
-    leaf = hashlib.sha256(b"\x00" + body).digest()
-    return hashlib.sha256(previous + leaf).digest()
-
-
-def _columns(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What the row repeats of its body; `patch` is the name that a version's label begins with."""
-    label: str = record["subject"]["label"]
-    about_version = record["action"].startswith("version.")
-    return {
-        "time": record["time"],
-        "actor": record["actor"],
-        "action": record["action"],
-        "label": label,
-        "patch": label.partition("@")[0] if about_version else None,
-        "digest": record["subject"]["digest"],
-    }
-
-
-def _entry(body: bytes) -> LedgerEntry:
+def _entry(row: Row[Any]) -> LedgerEntry:
     try:
-        record = json.loads(body)
+        record = json.loads(row.body)
         return LedgerEntry(
             seq=record["seq"],
             time=record["time"],
             actor=record["actor"],
             action=record["action"],
-            label=record["subject"]["label"],
+            subject=record["subject"]["label"],
             digest=record["subject"]["digest"],
             detail=record["detail"],
+            entry_hash=row.entry_hash.hex(),
         )
-    except _NOT_OURS:
+    except NOT_OURS:
         raise DatabaseFailed(
             "an entry of the ledger cannot be read",
             why="it was not written by weightpatch, or changed since",

@@ -1,64 +1,101 @@
 """Bring a database to the schema that this weightpatch knows, also from an installed wheel."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
 from . import schema
-from .database import Database
+from .database import Database, file_of, locate
 from .errors import RegistryMissing, SchemaTooNew, SchemaTooOld
 
-VERSION_TABLE = "alembic_version"
+SCRIPTS = Path(__file__).parents[1] / "migrations"
 
 
-def upgrade(database: Database) -> None:
+def state(url: str | None = None, *, home: Path) -> tuple[str | None, str]:
+    """The schema that a database has, None if it holds no registry, and the one needed here.
+
+    Raises DatabaseFailed.
+    """
+    if not _is_there(url, home):
+        return None, schema.REVISION
+    with _opened(url, home) as database, database.reading() as connection:
+        return current(connection), schema.REVISION
+
+
+def upgrade(url: str | None = None, *, home: Path) -> str:
+    """Bring a registry's schema up to date, and give its revision.
+
+    Raises RegistryMissing, SchemaTooNew, DatabaseFailed.
+    """
+    with _opened(url, home) as database:
+        with database.reading() as connection:
+            _require_registry(current(connection))
+        run(database)
+    return schema.REVISION
+
+
+def run(database: Database) -> None:
     """Run the migrations that are missing, all or none; raises SchemaTooNew, DatabaseFailed."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     with database.migrating() as connection:
-        if _refuse_newer(current(connection)) == schema.REVISION:
-            return
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        revision = current(connection)
+        _refuse_newer(revision)
+        if revision != schema.REVISION:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
 
 
 def require_current(connection: Connection) -> None:
     """Raise RegistryMissing, SchemaTooOld or SchemaTooNew unless the schema is this one."""
-    revision = _refuse_newer(current(connection))
-    if revision is None:
-        raise RegistryMissing(
-            "the database holds no registry", hint="make one with: weightpatch init"
-        )
+    revision = current(connection)
+    _require_registry(revision)
+    _refuse_newer(revision)
     if revision != schema.REVISION:
         raise SchemaTooOld(
             f"the registry has schema {revision}, this weightpatch needs {schema.REVISION}",
-            hint="upgrade it with: weightpatch init; older programs cannot read it afterwards",
+            hint="run weightpatch db upgrade; older programs cannot use the registry afterwards",
         )
 
 
 def current(connection: Connection) -> str | None:
     """The revision of the database's schema, or None where there is no registry."""
-    if not inspect(connection).has_table(VERSION_TABLE):
+    if not inspect(connection).has_table("alembic_version"):
         return None
-    revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
+    revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return None if revision is None else str(revision)
 
 
-def scripts() -> Path:
-    """The folder of the migrations, within the installed package."""
-    from .. import migrations
+@contextmanager
+def _opened(url: str | None, home: Path) -> Iterator[Database]:
+    if not _is_there(url, home):
+        _require_registry(None)
+    database = Database(locate(url, home))
+    try:
+        yield database
+    finally:
+        database.close()
 
-    return Path(migrations.__path__[0])
+
+def _is_there(url: str | None, home: Path) -> bool:
+    file = file_of(locate(url, home))
+    return file is None or file.is_file()
 
 
-def _refuse_newer(revision: str | None) -> str | None:
+def _require_registry(revision: str | None) -> None:
+    if revision is None:
+        raise RegistryMissing("there is no registry here", hint="make one with: weightpatch init")
+
+
+def _refuse_newer(revision: str | None) -> None:
     if revision is not None and revision > schema.REVISION:
         raise SchemaTooNew(
             f"the registry has schema {revision}, this weightpatch knows {schema.REVISION}",
             why="it was made or upgraded by a newer weightpatch",
             hint="install the newest weightpatch: pip install --upgrade weightpatch",
         )
-    return revision

@@ -1,22 +1,88 @@
 """Push and pull: what lies between the registry and a remote."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..patches import jsonfile
 from ..patches.card import write_card
-from ..patches.evaluation.base import Evaluation
+from ..patches.errors import InputError
 from ..patches.progress import Progress, silent
+from .attestations import Attestation
+from .errors import ReferenceRefused
+from .events import Event
+from .refs import ByName, parse
 from .registry import Registry, VersionInfo
-from .remotes.base import Bundle, Pushed, open_remote
+from .remotes.base import Bundle, Pulled, Pushed, open_remote
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A version that was pulled; evaluations that are not about it are named in `ignored`."""
+
+    version: VersionInfo
+    evaluations: int
+    ignored: tuple[str, ...]
 
 
 def push(
     registry: Registry, reference: str, location: str, *, progress: Progress = silent
 ) -> Pushed:
-    """Send a version with its card and its evaluations; a version already there stays as it is."""
+    """Send a version with its card and evaluations; what is there already stays as it is.
+
+    Raises what `Registry.patch` and the remote's `push` do.
+    """
     patch = registry.patch(reference)
     evaluations = registry.evaluations(patch.digest)
-    bundle = Bundle(...)  # type: ignore[arg-type]
+    means = evaluations[0].means if evaluations else {}
+    bundle = Bundle(
+        patch,
+        card=write_card(patch, means),
+        attestations={evaluation.digest: evaluation.path for evaluation in evaluations},
+    )
     pushed = open_remote(location).push(bundle, progress=progress)
+    if not pushed.already_there or pushed.attestations_added:
+        detail = {"to": pushed.location, "revision": pushed.revision}
+        registry.record(Event.VERSION_PUSH, patch.label, patch.digest, detail)
     return pushed
+
+
+def pull(
+    registry: Registry, reference: str, location: str, *, progress: Progress = silent
+) -> Fetched:
+    """Fetch a version and its evaluations; nothing is registered before all is checked.
+
+    Raises what the remote's `pull` and `Registry.admit` do, and ReferenceRefused.
+    """
+    asked = parse(reference)
+    if not isinstance(asked, ByName):
+        raise ReferenceRefused(
+            f"{reference} cannot be asked of a remote",
+            hint="write namespace/name or namespace/name@3",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        pulled = open_remote(location).pull(
+            asked.full_name, asked.number, Path(folder), progress=progress
+        )
+        version = registry.admit(pulled.patch)
+        found, ignored = _evaluations(pulled)
+        for attestation in found:
+            registry.record_evaluation(version.digest, attestation.base, attestation.evaluation)
+    detail = {"from": pulled.location, "revision": pulled.revision}
+    registry.record(Event.VERSION_PULL, version.label, version.digest, detail)
+    return Fetched(version, len(found), tuple(ignored))
+
+
+def _evaluations(pulled: Pulled) -> tuple[list[Attestation], list[str]]:
+    """Attestations that are evaluations of this very version, and the names of the others."""
+    found, ignored = [], []
+    for name, data in pulled.attestations.items():
+        try:
+            attestation = Attestation.from_bytes(data)
+        except InputError:
+            ignored.append(name)
+            continue
+        if attestation.version == pulled.patch.digest:
+            found.append(attestation)
+        else:
+            ignored.append(name)
+    return found, ignored

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, insert, select, update
 
 from ..patches.errors import LimitExceeded
 from ..patches.manifest import BaseRecord, FileRecord, Manifest
-from ..patches.patch import DELTA, content_digest
+from ..patches.patch import DELTA, MANIFEST, content_digest
 from ..patches.requests import EditRequest
 from . import schema
 from .errors import NameTooAlike
@@ -26,7 +26,7 @@ def patch_id(connection: Connection, full_name: str) -> int:
     ).first()
     if row is None:
         values = {"namespace": namespace, "name": name, "folded": fold(name), "next_version": 1}
-        return _inserted_id(connection, table, values)
+        return inserted_id(connection, table, values)
     if row.name != name:
         raise NameTooAlike(
             f"{full_name} reads like {namespace}/{row.name}, which is taken",
@@ -48,19 +48,21 @@ def next_number(connection: Connection, patch: int) -> int:
 
 def version(
     connection: Connection,
-    patch: int,
     manifest: Manifest,
     requests: Sequence[EditRequest],
     files: Mapping[str, FileRecord],
     *,
-    digest: str,
     recorded: str,
 ) -> None:
-    """Insert all rows of a version, and move its patch's counter past its number."""
+    """Insert all rows of a version, and move its patch's counter past its number.
+
+    Raises NameTooAlike.
+    """
+    patch = patch_id(connection, manifest.name)
     values = {
         "patch_id": patch,
         "number": manifest.version,
-        "digest": digest,
+        "digest": files[MANIFEST].sha256,
         "content": content_digest(manifest),
         "method": manifest.method.name,
         "author": manifest.author,
@@ -71,7 +73,7 @@ def version(
         "delta_size": manifest.files[DELTA].size,
         "recorded": recorded,
     }
-    row = _inserted_id(connection, schema.version, values)
+    row = inserted_id(connection, schema.version, values)
     _advance(connection, patch, manifest.version + 1)
     _parts(connection, schema.version_parent, row, _parents(manifest))
     _parts(connection, schema.version_base, row, _bases(manifest))
@@ -91,8 +93,7 @@ def blobs(connection: Connection, records: Iterable[FileRecord]) -> None:
     new = [
         {"digest": digest, "size": size} for digest, size in sizes.items() if digest not in known
     ]
-    if new:
-        connection.execute(insert(schema.blob), new)
+    insert_all(connection, schema.blob, new)
 
 
 def _advance(connection: Connection, patch: int, number: int) -> None:
@@ -104,16 +105,21 @@ def _advance(connection: Connection, patch: int, number: int) -> None:
     )
 
 
-def _inserted_id(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
+def inserted_id(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
+    """Insert one row and give its number."""
     return int(connection.scalars(insert(table).values(**values).returning(table.c.id)).one())
+
+
+def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert any number of rows, none included."""
+    if rows:
+        connection.execute(insert(table), rows)
 
 
 def _parts(
     connection: Connection, table: Table, row: int, parts: Iterable[Mapping[str, Any]]
 ) -> None:
-    values = [{"version_id": row, **part} for part in parts]
-    if values:
-        connection.execute(insert(table), values)
+    insert_all(connection, table, [{"version_id": row, **part} for part in parts])
 
 
 def _parents(manifest: Manifest) -> Iterable[Mapping[str, Any]]:

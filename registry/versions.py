@@ -1,20 +1,20 @@
-"""Versions as they are read: one, a page of them, and the one that a reference means."""
+"""Versions as they are read: one of them, a page of them, the files of one."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
+from ..patches.manifest import FileRecord
+from ..patches.names import quoted
 from . import schema
-from .errors import Ambiguous, NotFound
+from .bounds import check_text
+from .errors import NotFound
 from .ledger import Subject
-from .refs import DIGEST, ByDigest, ByName, fold, parse
 
 SHOWN_SUBJECTS = 5
-_NEAR = 1_000
-_LISTED = 5
+MAX_PAGE = 1_000
 
 Join = Select[Any]
 
@@ -54,27 +54,41 @@ class VersionInfo:
         return Subject(self.label, self.digest)
 
 
-def resolve(connection: Connection, reference: str) -> VersionInfo:
-    """The version that a reference means.
-
-    Raises ReferenceRefused, NameRefused, NotFound, Ambiguous.
-    """
-    match parse(reference):
-        case ByDigest(prefix):
-            return _by_prefix(connection, prefix)
-        case ByName() as meant:
-            return _by_name(connection, meant)
-
-
 def find(connection: Connection, *conditions: ColumnElement[bool]) -> VersionInfo | None:
     """The newest version that meets the conditions, or None."""
-    found = _infos(connection, _query(*conditions).limit(1))
+    found = infos(connection, choose(*conditions).limit(1))
     return found[0] if found else None
 
 
-def identity(connection: Connection, digest: str) -> int | None:
-    """Row number of the version with this digest, or None."""
-    return connection.scalar(select(schema.version.c.id).where(schema.version.c.digest == digest))
+def numbered(connection: Connection, name: str, number: int) -> VersionInfo | None:
+    """The version `name@number`, or None."""
+    return find(connection, named(name), schema.version.c.number == number)
+
+
+def require(connection: Connection, digest: str) -> VersionInfo:
+    """The version with this digest; raises NotFound."""
+    return infos(connection, choose(schema.version.c.id == identity(connection, digest)))[0]
+
+
+def files(connection: Connection, digest: str) -> Mapping[str, FileRecord]:
+    """The files of the version with this digest, patch.json among them."""
+    table, version, blob = schema.version_file, schema.version, schema.blob
+    query = (
+        select(table.c.path, blob.c.digest, blob.c.size)
+        .join(version, version.c.id == table.c.version_id)
+        .join(blob, blob.c.digest == table.c.digest)
+        .where(version.c.digest == digest)
+    )
+    return {row.path: FileRecord(row.digest, row.size) for row in connection.execute(query)}
+
+
+def identity(connection: Connection, digest: str) -> int:
+    """Row number of the version with this digest; raises NotFound."""
+    table = schema.version
+    row = connection.scalar(select(table.c.id).where(table.c.digest == digest))
+    if row is None:
+        raise NotFound(f"no version has the digest {quoted(digest)}")
+    return int(row)
 
 
 def page(
@@ -84,33 +98,25 @@ def page(
 
     Raises NotFound if no version has that digest.
     """
-    query = _query().limit(limit)
+    query = choose().limit(min(limit, MAX_PAGE))
     if name is not None:
-        namespace, _, half = name.partition("/")
-        query = query.where(schema.patch.c.namespace == namespace, schema.patch.c.name == half)
+        query = query.where(named(name))
     if text is not None:
+        check_text("the text to look for", text)
         query = query.where(_mentions(text))
     if before is not None:
-        last = identity(connection, before)
-        if last is None:
-            raise NotFound(f"no version has the digest {before!r}")
-        query = query.where(schema.version.c.id < last)
-    return _infos(connection, query)
+        query = query.where(schema.version.c.id < identity(connection, before))
+    return infos(connection, query)
 
 
-def _mentions(text: str) -> ColumnElement[bool]:
-    in_requests = select(schema.request.c.version_id).where(
-        schema.request.c.subject.icontains(text, autoescape=True)
-    )
-    return or_(
-        schema.patch.c.name.icontains(text, autoescape=True),
-        schema.version.c.message.icontains(text, autoescape=True),
-        schema.version.c.author.icontains(text, autoescape=True),
-        schema.version.c.id.in_(in_requests),
-    )
+def named(full_name: str) -> ColumnElement[bool]:
+    """The condition that a version is one of `namespace/name`."""
+    namespace, _, name = full_name.partition("/")
+    return and_(schema.patch.c.namespace == namespace, schema.patch.c.name == name)
 
 
-def _query(*conditions: ColumnElement[bool]) -> Join:
+def choose(*conditions: ColumnElement[bool]) -> Join:
+    """The query for versions that meet the conditions, the last that came in first."""
     joined = schema.version.join(schema.patch)
     return (
         select(schema.version, schema.patch.c.namespace, schema.patch.c.name)
@@ -120,58 +126,8 @@ def _query(*conditions: ColumnElement[bool]) -> Join:
     )
 
 
-def _by_prefix(connection: Connection, prefix: str) -> VersionInfo:
-    # A range, not LIKE, so that the index on digests serves; "g" sorts after every hex digit.
-    digest = schema.version.c.digest
-    within = and_(digest >= prefix, digest < f"{prefix}g")
-    found = _infos(connection, _query(within).limit(_LISTED))
-    if not found:
-        raise NotFound(
-            f"no version has a digest that begins with {prefix}",
-            hint="list the versions that are here, or pull the one that is meant",
-        )
-    if len(found) > 1:
-        raise Ambiguous(
-            f"several versions have a digest that begins with {prefix}",
-            why=", ".join(f"{info.label} {DIGEST}{info.digest[:16]}" for info in found),
-            hint="write more digits",
-        )
-    return found[0]
-
-
-def _by_name(connection: Connection, meant: ByName) -> VersionInfo:
-    named = and_(schema.patch.c.namespace == meant.namespace, schema.patch.c.name == meant.name)
-    newest = schema.version.c.number.desc()
-    query = _query(named).order_by(None).order_by(newest).limit(_LISTED)
-    if meant.number is None:
-        found = _infos(connection, query.limit(1))
-    else:
-        found = _infos(connection, query.where(schema.version.c.number == meant.number))
-    if found:
-        return found[0]
-    there = [info.label for info in _infos(connection, query)]
-    if there:
-        raise NotFound(
-            f"{meant.full_name} has no version {meant.number}", why=f"newest: {', '.join(there)}"
-        )
-    near = _near(connection, meant)
-    raise NotFound(
-        f"there is no patch {meant.full_name} in this registry",
-        hint=f"did you mean {' or '.join(near)}?" if near else "pull it, or list what is here",
-    )
-
-
-def _near(connection: Connection, meant: ByName) -> list[str]:
-    table = schema.patch
-    alike = or_(table.c.namespace == meant.namespace, table.c.folded == fold(meant.name))
-    query = select(table.c.namespace, table.c.name).where(alike).limit(_NEAR)
-    names = [f"{row.namespace}/{row.name}" for row in connection.execute(query)]
-    folded = {fold(name): name for name in names}
-    close = difflib.get_close_matches(fold(meant.full_name), folded, n=3, cutoff=0.7)
-    return [folded[name] for name in close]
-
-
-def _infos(connection: Connection, query: Join) -> list[VersionInfo]:
+def infos(connection: Connection, query: Join) -> list[VersionInfo]:
+    """What a query of `choose` finds, with four more queries however many versions there are."""
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     if not ids:
@@ -185,6 +141,18 @@ def _infos(connection: Connection, query: Join) -> list[VersionInfo]:
         )
         for row in rows
     ]
+
+
+def _mentions(text: str) -> ColumnElement[bool]:
+    in_requests = select(schema.request.c.version_id).where(
+        schema.request.c.subject.icontains(text, autoescape=True)
+    )
+    return or_(
+        schema.patch.c.name.icontains(text, autoescape=True),
+        schema.version.c.message.icontains(text, autoescape=True),
+        schema.version.c.author.icontains(text, autoescape=True),
+        schema.version.c.id.in_(in_requests),
+    )
 
 
 def _info(

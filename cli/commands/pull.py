@@ -18,5 +18,8 @@ def command(app: App, reference: str, remote: str) -> None:
     from ...registry.sharing import pull
 
     with app.registry() as registry, app.progress() as progress:
-        version = pull(registry, reference, remote, progress=progress)
-    app.announce("pull", version)
+        fetched = pull(registry, reference, remote, progress=progress)
+    for name in fetched.ignored:
+        app.output.note(f"ignored attestations/{name}.json: not an evaluation of this version")
+    app.announce("pull", fetched.version)
+    app.output.line(f"with {fetched.evaluations} evaluations, as its publisher recorded them")

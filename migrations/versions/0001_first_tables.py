@@ -16,7 +16,6 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-
 from weightpatch.registry import triggers
 
 revision = "0001"

@@ -33,7 +33,7 @@ class ValueSettings(Protocol):
     clamp: float
     """c"""
     loss_threshold: float
-    """The search ends when the loss is below this."""
+    """The search ends when the first term is below this."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Objective:
         return Loss(
             target=(nll * self._weights).sum(),
             drift=self._settings.kl_factor * (now.exp() * (now - self._before)).sum(),
-            decay=self._settings.weight_decay * (delta.norm() / self.scale) ** 2,
+            decay=self._settings.weight_decay * (delta @ delta) / self.scale**2,
         )
 
     def _log_probabilities(self, last: torch.Tensor) -> torch.Tensor:
@@ -109,15 +109,15 @@ def find_value(
     limit = settings.clamp * objective.scale
     for step in range(settings.steps):
         progress("value", step, settings.steps)
-        loss = objective(delta).total
-        if not torch.isfinite(loss):
+        loss = objective(delta)
+        if not torch.isfinite(loss.total):
             raise NonFinite(
                 "the search for the new value has diverged",
                 hint="set a smaller learning_rate, or another layer",
             )
-        if loss.item() < settings.loss_threshold:
+        if loss.target.item() < settings.loss_threshold:
             break
-        (delta.grad,) = torch.autograd.grad(loss, delta)
+        (delta.grad,) = torch.autograd.grad(loss.total, delta)
         adam.step()
         with torch.no_grad():
             delta *= min(1.0, limit / max(delta.norm().item(), 1e-30))

@@ -32,7 +32,7 @@ class FolderRemote:
     @classmethod
     def open(cls, location: str) -> Self:
         """Make a remote of a path."""
-        return cls(Path(location.removeprefix("file://")).expanduser().absolute())
+        return cls(Path(location).expanduser().absolute())
 
     def versions(self, name: str) -> list[int]:
         """Give the numbers that are there, in order; raises RemoteNotFound, PathRefused."""
@@ -63,7 +63,14 @@ class FolderRemote:
         self, name: str, version: int | None, into: Path, *, progress: Progress = silent
     ) -> Pulled:
         """Copy a version into `into` while hashing it; raises as `Remote.pull`, and OSError."""
-        number = max(self.versions(name)) if version is None else version
+        there = self.versions(name)
+        number = max(there) if version is None else version
+        if number not in there:
+            raise RemoteNotFound(
+                f"{self.root} has no {name}@{number}",
+                why=f"versions there: {', '.join(map(str, there))}",
+                hint="name one",
+            )
         source = self._home(name) / tag(number)
         check_names(source)
         data = read_limited(source / MANIFEST, MAX_BYTES)

@@ -57,6 +57,11 @@ def tag(version: int) -> str:
     return f"v{version}"
 
 
+def evaluations_branch(version: int) -> str:
+    """The branch that holds attestations which came after the version."""
+    return f"{tag(version)}-evaluations"
+
+
 def tagged_version(name: str) -> int | None:
     """The version that a tag or folder name stands for, if it is one."""
     match = _VERSION.fullmatch(name)

@@ -31,13 +31,17 @@ def publish(home: Path, target: Path, bundle: Bundle, progress: Progress) -> Non
         incoming.mkdir()
         for file, record in bundle.records().items():
             source = bundle.patch.files[file]
-            copy_checked(source, incoming / file, record, progress=progress, phase=f"push {file}")
+            phase = f"push {file}"
+            copy_checked(
+                source, incoming / file, record, follow=True, progress=progress, phase=phase
+            )
         (incoming / CARD).write_text(bundle.card, encoding="utf-8")
         if bundle.attestations:
             (incoming / ATTESTATIONS).mkdir()
         for digest, source in bundle.attestations.items():
-            data = attested.check(digest, read_limited(source, attested.MAX_BYTES))
-            (incoming / ATTESTATIONS / attested.file_name(digest)).write_bytes(data)
+            (incoming / ATTESTATIONS / attested.file_name(digest)).write_bytes(
+                _read(digest, source)
+            )
         sync_tree(incoming)
         try:
             rename_without_replacing(incoming, target)
@@ -58,10 +62,14 @@ def add_attestations(home: Path, target: Path, bundle: Bundle) -> int:
     attested.read_names([*known, *map(attested.file_name, new)])
     make_folder(folder)
     for digest in new:
-        data = attested.check(digest, read_limited(bundle.attestations[digest], attested.MAX_BYTES))
+        data = _read(digest, bundle.attestations[digest])
         _put(home, folder / attested.file_name(digest), data)
     _put(home, target / CARD, bundle.card.encode())
     return len(new)
+
+
+def _read(digest: str, source: Path) -> bytes:
+    return attested.check(digest, read_limited(source, attested.MAX_BYTES, follow=True))
 
 
 def _put(home: Path, target: Path, data: bytes) -> None:

@@ -42,6 +42,11 @@ def test_entries_of_float64_below_the_reach_of_float32_are_rounded_as_float32_ro
     require_on_grid(snapped, axis=1, what="factor")
 
 
+def test_what_float32_cannot_tell_from_zero_is_rounded_once() -> None:
+    just_over_half = SMALLEST / 2 * (1 + 2**-30)
+    assert snap(np.array([[just_over_half, SMALLEST / 2]]), axis=1).tolist() == [[SMALLEST, 0]]
+
+
 def test_a_largest_entry_just_below_a_power_of_two_takes_the_coarser_grid() -> None:
     below = np.float32(1 - 2**-24)
     small = np.float32(3 * 2**-22)

@@ -208,6 +208,13 @@ def refused(name: str) -> NameRefused | None:
     return None
 
 
+def test_a_name_that_is_too_long_is_said_to_be_so_and_cut() -> None:
+    with pytest.raises(NameRefused) as caught:
+        check_patch_name(f"acme/{'a' * 97}")
+    assert "longer than 96" in str(caught.value.why)
+    assert caught.value.hint == f"try acme/{'a' * 96}"
+
+
 @given(st.text("aZ0.-_/ é", max_size=12).map(lambda text: f"{text[:6]}/{text[6:]}"))
 def test_what_is_accepted_or_proposed_is_a_name_on_the_hub(name: str) -> None:
     error = refused(name)

@@ -96,6 +96,11 @@ def test_every_tensor_is_aligned_to_its_type(path: Path, tensors: dict[str, NDAr
         assert record.start % tensors[name].itemsize == 0
 
 
+def container(header: str, data: bytes) -> bytes:
+    text = header.encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
 def test_the_bytes_are_these(tmp_path: Path) -> None:
     path = tmp_path / "delta.safetensors"
     write_tensors(
@@ -105,17 +110,24 @@ def test_the_bytes_are_these(tmp_path: Path) -> None:
             "w::lowrank.0.A": np.array([[1], [2]], "<f4"),
             "w::aux.count": np.array([7], "<i8"),
         },
-        '{"format": "weightpatch/1"}',
+        'café "1"',
     )
     header = (
-        rb'{"__metadata__":{"weightpatch":"{\"format\": \"weightpatch/1\"}"},'
-        rb'"w::aux.count":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},'
-        rb'"w::lowrank.0.A":{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]},'
-        rb'"w::lowrank.0.B":{"dtype":"F32","shape":[1,2],"data_offsets":[16,24]}} '
+        r'{"__metadata__":{"weightpatch":"café \"1\""},'
+        r'"w::aux.count":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},'
+        r'"w::lowrank.0.A":{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]},'
+        r'"w::lowrank.0.B":{"dtype":"F32","shape":[1,2],"data_offsets":[16,24]}}'
     )
+    padding = " " * (-len(header.encode()) % 8)
     data = np.array([7], "<i8").tobytes() + np.array([1, 2, 3, 4], "<f4").tobytes()
-    padded = header.rstrip().ljust(-(-len(header.rstrip()) // 8) * 8)
-    assert path.read_bytes() == len(padded).to_bytes(8, "little") + padded + data
+    assert path.read_bytes() == container(header + padding, data)
+    assert len(padding) == 7
+
+
+def test_an_array_that_is_every_second_entry_of_another_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "delta.safetensors"
+    write_tensors(path, {"w": np.arange(6, dtype=np.float32)[::2]})
+    assert read_tensors(path)[0]["w"].tolist() == [0, 2, 4]
 
 
 def test_arrays_that_were_read_cannot_be_written_to(tmp_path: Path) -> None:
@@ -294,12 +306,60 @@ def test_a_checkpoint_written_by_safetensors_is_read(tmp_path: Path) -> None:
         assert content[record.start : record.stop] == tensors[name].tobytes()
 
 
-def test_the_tensors_of_a_header_are_in_the_order_of_their_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    safetensors.numpy.save_file({"a": np.ones(3, np.int8), "b": np.ones(3, np.int64)}, path)
-    with path.open("rb") as file:
-        header = read_header(file, CHECKPOINT)
-    assert list(header.tensors) == ["b", "a"]
+def test_the_tensors_of_a_header_are_in_the_order_of_their_bytes() -> None:
+    header = (
+        '{"c":{"dtype":"I8","shape":[2],"data_offsets":[3,5]},'
+        '"b":{"dtype":"I8","shape":[3],"data_offsets":[0,3]},'
+        '"a":{"dtype":"I8","shape":[0],"data_offsets":[0,0]}}'
+    )
+    content = container(header, bytes(5))
+    assert list(read_header(io.BytesIO(content), CHECKPOINT).tensors) == ["a", "b", "c"]
+    assert accepted_as_checkpoint(content)
+
+
+def accepted_as_checkpoint(content: bytes) -> bool:
+    try:
+        header = read_header(io.BytesIO(content), CHECKPOINT)
+    except FormatError:
+        return False
+    found = dict(safetensors.deserialize(content))  # type: ignore[no-untyped-call]
+    assert {
+        name: (t["dtype"], tuple(t["shape"]), bytes(t["data"])) for name, t in found.items()
+    } == {
+        name: (record.dtype, record.shape, content[record.start : record.stop])
+        for name, record in header.tensors.items()
+    }
+    return True
+
+
+CHECKPOINT_FILE = safetensors.numpy.save(
+    {
+        "é": np.ones((), np.float32),
+        "none": np.ones((0, 2), np.float64),
+        "m": np.ones(3, np.int8),
+    },
+    {"format": "pt"},
+)
+
+
+def test_no_flipped_bit_in_a_checkpoint_is_read_otherwise_than_by_safetensors() -> None:
+    accepted = 0
+    for bit in range(8 * len(CHECKPOINT_FILE)):
+        content = bytearray(CHECKPOINT_FILE)
+        content[bit // 8] ^= 1 << bit % 8
+        accepted += accepted_as_checkpoint(bytes(content))
+    assert 0 < accepted < 8 * len(CHECKPOINT_FILE) / 2
+
+
+@given(change=mutations())
+def test_a_damaged_checkpoint_is_refused_or_means_what_safetensors_says(change: Any) -> None:
+    accepted_as_checkpoint(change(CHECKPOINT_FILE))
+
+
+def test_a_name_of_half_a_character_is_refused_in_a_checkpoint_too() -> None:
+    header = r'{"\ud800":{"dtype":"I8","shape":[1],"data_offsets":[0,1]}}'
+    with pytest.raises(FormatError, match="surrogates"):
+        read_header(io.BytesIO(container(header, b"x")), CHECKPOINT)
 
 
 def test_an_empty_checkpoint_shard_is_read() -> None:

@@ -1,0 +1,133 @@
+"""How a version comes in: its files first, then all its rows and its ledger entry at once.
+
+A crash leaves at most blobs that nothing refers to. Blobs are put before the transaction and looked
+for again within it, so that a collector which runs between the two takes nothing that is needed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from ..patches.errors import ManifestError
+from ..patches.manifest import FileRecord, Manifest
+from ..patches.names import split_key
+from ..patches.patch import DELTA, MANIFEST, Draft, Patch, content_digest, file_record
+from ..patches.requests import EditRequest
+from ..patches.safetensors_file import read_header
+from . import bounds, schema, storing, versions
+from .blobs import BlobStore
+from .errors import BlobLost, VersionClash
+from .events import Event
+from .store import ATTEMPTS, Store
+from .versions import VersionInfo
+
+
+def publish(store: Store, draft: Draft) -> VersionInfo:
+    """Give a draft the next number of its patch, unless a version of the patch does the same."""
+    manifest = Manifest.from_bytes(draft.manifest.to_bytes())
+    bounds.check_manifest(manifest)
+    sources = {name: draft.folder / name for name in manifest.files}
+    for _ in range(ATTEMPTS):
+        requests = _take_in(store.blobs, manifest, manifest.files, sources)
+        with store.database.writing() as connection:
+            if store.blobs.missing(manifest.files.values()):
+                continue
+            patch = storing.patch_id(connection, manifest.name)
+            known = _same_content(connection, patch, manifest)
+            if known:
+                return known
+            numbered = draft.numbered(storing.next_number(connection, patch))
+            own = store.blobs.put_bytes(numbered.to_bytes())
+            files = {**manifest.files, MANIFEST: own}
+            return _record(store, connection, Event.VERSION_PUBLISH, numbered, requests, files)
+    raise _taken_away(manifest)
+
+
+def admit(store: Store, patch: Patch) -> VersionInfo:
+    """Take in a version with the number and digest that it has; raises VersionClash."""
+    bounds.check_manifest(patch.manifest)
+    own = FileRecord(patch.digest, file_record(patch.files[MANIFEST]).size)
+    files = {**patch.manifest.files, MANIFEST: own}
+    for _ in range(ATTEMPTS):
+        requests = _take_in(store.blobs, patch.manifest, files, patch.files)
+        stored = Patch.from_files({name: store.blobs.path(files[name].sha256) for name in files})
+        with store.database.writing() as connection:
+            known = versions.find(connection, schema.version.c.digest == patch.digest)
+            if known:
+                return known
+            if store.blobs.missing(files.values()):
+                continue
+            _refuse_clash(connection, stored)
+            return _record(store, connection, Event.VERSION_ADMIT, stored.manifest, requests, files)
+    raise _taken_away(patch.manifest)
+
+
+def _take_in(
+    blobs: BlobStore,
+    manifest: Manifest,
+    files: Mapping[str, FileRecord],
+    sources: Mapping[str, Path],
+) -> Sequence[EditRequest]:
+    """Store the files, check what can be checked without the base, and read the requests."""
+    for name, record in files.items():
+        blobs.put_file(sources[name], record)
+    paths = {name: blobs.path(record.sha256) for name, record in files.items()}
+    _check_delta(paths[DELTA], manifest)
+    requests = Patch(manifest, paths, manifest.digest).requests
+    bounds.check_requests(requests)
+    return requests
+
+
+def _check_delta(path: Path, manifest: Manifest) -> None:
+    """Read the header strictly; operations that are not installed here are not looked into."""
+    with path.open("rb") as file:
+        keys = [split_key(key) for key in read_header(file).tensors]
+    found = {(tensor, kind, rest.partition(".")[0]) for tensor, kind, rest in keys if kind != "aux"}
+    declared = {
+        (tensor, record.kind, str(index))
+        for tensor, records in manifest.operations.items()
+        for index, record in enumerate(records)
+    }
+    if found != declared:
+        raise ManifestError("patch.json and delta.safetensors declare different operations")
+
+
+def _same_content(connection: Connection, patch: int, manifest: Manifest) -> VersionInfo | None:
+    table = schema.version
+    content = content_digest(manifest)
+    return versions.find(connection, table.c.patch_id == patch, table.c.content == content)
+
+
+def _refuse_clash(connection: Connection, patch: Patch) -> None:
+    known = versions.numbered(connection, patch.manifest.name, patch.manifest.version)
+    if known:
+        raise VersionClash(
+            f"{patch.label} is known here with another content",
+            why=f"known is sha256:{known.digest}, this is sha256:{patch.digest}; a version never "
+            "changes, so one of the two is not what it says",
+            hint="nothing was changed; ask the author which digest is right before using either",
+        )
+
+
+def _record(
+    store: Store,
+    connection: Connection,
+    event: Event,
+    manifest: Manifest,
+    requests: Sequence[EditRequest],
+    files: Mapping[str, FileRecord],
+) -> VersionInfo:
+    storing.version(connection, manifest, requests, files, recorded=store.ledger.time())
+    info = versions.require(connection, files[MANIFEST].sha256)
+    detail = {"method": info.method, "author": info.author, "message": info.message}
+    store.ledger.append(connection, event, info.subject, detail)
+    return replace(info, is_new=True)
+
+
+def _taken_away(manifest: Manifest) -> BlobLost:
+    return BlobLost(
+        f"the files of {manifest.name} were taken away {ATTEMPTS} times while they were stored",
+        hint="something else deletes blobs; stop it and try again",
+    )

@@ -1,0 +1,98 @@
+"""The Hugging Face Hub as a remote: a patch is a model repository of its own name.
+
+The newest version lies at the root of the main branch, each version has the tag `v<N>`. Every
+answer is checked, and what is pulled is what the manifest promises or nothing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from ...patches.errors import NameRefused
+from ...patches.names import check_patch_name
+from ...patches.patch import Patch
+from ...patches.progress import Progress, silent
+from .base import Bundle, Pulled, Pushed
+from .errors import RemoteNotFound
+from .hub_push import Push
+from .hub_repository import Refs, Repository
+from .hub_snapshot import Snapshot
+from .location import HUB, HubLocation, evaluations_branch, is_commit, parse_location, tag
+
+
+@dataclass(frozen=True)
+class HubRemote:
+    """Patches on the Hub; a repository that a push makes is private unless told otherwise."""
+
+    location: HubLocation
+    private: bool = True
+
+    @classmethod
+    def open(cls, location: str) -> Self:
+        """Make a remote of `hf://` or `hf://namespace/name[@revision]`; raises NameRefused."""
+        return cls(parse_location(location))
+
+    def versions(self, name: str) -> list[int]:
+        """Give the numbers that have a tag, in order; raises RemoteError."""
+        return sorted(_versions(self._repository(name)).versions)
+
+    def push(self, bundle: Bundle, *, progress: Progress = silent) -> Pushed:
+        """Publish a version in one commit and a tag; raises as `Remote.push`."""
+        return Push(self._repository(bundle.name), bundle, self.private, progress).run()
+
+    def pull(
+        self, name: str, version: int | None, into: Path, *, progress: Progress = silent
+    ) -> Pulled:
+        """Fetch a version into `into`; raises as `Remote.pull`.
+
+        Without a version, the revision of the location is fetched if it has one, else the highest.
+        """
+        repository = self._repository(name)
+        if version is None:
+            version = self.location.version
+        if version is None and self.location.revision:
+            return self._pull_revision(repository, self.location.revision, into, progress)
+        refs = _versions(repository)
+        number = max(refs.versions) if version is None else version
+        if number not in refs.versions:
+            known = ", ".join(map(str, sorted(refs.versions)))
+            raise RemoteNotFound(
+                f"the Hub has no {name}@{number}", why=f"versions there: {known}", hint="name one"
+            )
+        commit = refs.versions[number]
+        snapshot = Snapshot(repository, commit, progress)
+        snapshot.save(into, number)
+        late = refs.branches.get(evaluations_branch(number))
+        notes = Snapshot(repository, late, progress) if late else snapshot
+        where = f"{HUB}://{name}@{tag(number)}"
+        return Pulled(Patch.open(into), notes.attestations(), where, commit)
+
+    def _pull_revision(
+        self, repository: Repository, revision: str, into: Path, progress: Progress
+    ) -> Pulled:
+        commit = revision if is_commit(revision) else repository.resolve(revision)
+        snapshot = Snapshot(repository, commit, progress)
+        snapshot.save(into, None)
+        where = f"{HUB}://{repository.name}@{commit}"
+        return Pulled(Patch.open(into), snapshot.attestations(), where, commit)
+
+    def _repository(self, name: str) -> Repository:
+        """The repository of a patch, which has the patch's name and no other."""
+        if self.location.name not in (None, name):
+            raise NameRefused(
+                f"{name} cannot lie at {HUB}://{self.location.name}",
+                why="a repository holds the patch of its own name, and cannot pass for another",
+                hint=f"use {HUB}://{name}, or just {HUB}://",
+            )
+        return Repository(check_patch_name(name))
+
+
+def _versions(repository: Repository) -> Refs:
+    refs = repository.refs()
+    if not refs.versions:
+        raise RemoteNotFound(
+            f"{repository.name} on the Hub has no versions",
+            why="it has no tag v1, v2, …",
+            hint="it is not a patch, or the push that made it was cut off: push again",
+        )
+    return refs

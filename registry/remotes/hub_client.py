@@ -1,0 +1,70 @@
+"""The Hub's own client, with the time limits that it lacks and its failures in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ...patches.errors import WeightpatchError
+from .hub_errors import explain
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 60.0
+
+
+def client() -> "HfApi":
+    """The client; tokens come from where `hf auth login` puts them, and are never seen here."""
+    from huggingface_hub import HfApi
+
+    _limit_time()
+    return HfApi(library_name="weightpatch")
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Turn every failure of the client into one of our errors about `what`.
+
+    Raises RemoteError, and OSError if it was this machine that failed.
+    """
+    import httpx2
+    from huggingface_hub.errors import XetDownloadError
+
+    try:
+        yield
+    except WeightpatchError:
+        raise
+    except (
+        OSError,
+        httpx2.HTTPError,
+        httpx2.InvalidURL,
+        XetDownloadError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise explain(error, what) from None
+
+
+def _limit_time() -> None:
+    """Let no request wait for ever, unless the caller's own client sees to that.
+
+    The client is shared by the whole process and is made anew after a failed connection, so it is
+    not enough to set its limits once.
+    """
+    import httpx2
+    from huggingface_hub import get_session, set_client_factory
+
+    session = get_session()
+    if session.timeout.read is not None:
+        return
+    hooks = session.event_hooks
+
+    def limited() -> httpx2.Client:
+        limits = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
+        return httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=limits)
+
+    set_client_factory(limited)

@@ -1,0 +1,136 @@
+"""What the Hub's client raises, in our words: what happened, and what to do next."""
+
+import re
+from typing import TYPE_CHECKING
+
+from .errors import (
+    RemoteBusy,
+    RemoteDenied,
+    RemoteError,
+    RemoteNotFound,
+    RemoteRace,
+    RemoteRefused,
+    RemoteUnreachable,
+)
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
+
+MAX_QUOTE = 200
+_SECRET = re.compile(r"hf_\w+|Bearer\s+\S+|[?&][^\s=&]+=[^\s&]+", re.IGNORECASE)
+_LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+
+
+def explain(error: Exception, what: str) -> Exception:
+    """Our error for a failure of the client that happened while it was asked for `what`.
+
+    A failure of this machine, such as a full disk, is given back as it is. The error's own text is
+    not repeated: it can hold signed addresses.
+    """
+    import httpx2
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    error = _origin(error)
+    if isinstance(error, HfHubHTTPError):
+        return _answered(error, what)
+    if isinstance(error, OfflineModeIsEnabled):
+        return RemoteUnreachable(
+            f"cannot ask the Hub for {what}: offline mode is on", hint="unset HF_HUB_OFFLINE"
+        )
+    if isinstance(error, (httpx2.TimeoutException, TimeoutError)):
+        return _unreachable(f"{constants.ENDPOINT} does not answer", what)
+    if isinstance(error, (httpx2.TransportError, ConnectionError)):
+        return _unreachable(f"{constants.ENDPOINT} cannot be reached", what)
+    if isinstance(error, OSError) and error.errno:
+        return error
+    return RemoteUnreachable(
+        f"the Hub's answer about {what} cannot be used",
+        why=f"the transfer broke off or made no sense ({type(error).__name__})",
+        hint="try again; if it stays so, is HF_ENDPOINT really a Hub?",
+    )
+
+
+def quote(text: str | None) -> str | None:
+    """What a server said, fit to show: one short line without secrets or control characters."""
+    if not text:
+        return None
+    plain = "".join(char if char.isprintable() else " " for char in _SECRET.sub("…", text))
+    line = " ".join(plain.split())
+    return f"the Hub says: {line[:MAX_QUOTE]}"
+
+
+def _origin(error: Exception) -> Exception:
+    """The failure that the client wrapped, as far as it tells something."""
+    import httpx2
+
+    while not isinstance(error, (httpx2.HTTPError, ConnectionError)) and isinstance(
+        error.__cause__, Exception
+    ):
+        error = error.__cause__
+    return error
+
+
+def _unreachable(message: str, what: str) -> RemoteUnreachable:
+    return RemoteUnreachable(
+        message,
+        why=f"it was asked for {what}",
+        hint="check the network and proxy, then try again; a push that was cut off is finished "
+        "by pushing again",
+    )
+
+
+def _answered(error: "HfHubHTTPError", what: str) -> RemoteError:
+    from huggingface_hub import errors
+
+    why = quote(error.server_message)
+    if isinstance(error, errors.GatedRepoError):
+        return RemoteDenied(
+            f"{what} is gated", why=why, hint=f"ask for access on its page, then {_LOG_IN}"
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return RemoteNotFound(
+            f"the Hub has no repository {what}, or does not show it to you",
+            hint=f"check the name; if it is private, {_LOG_IN}",
+        )
+    if isinstance(error, (errors.RevisionNotFoundError, errors.EntryNotFoundError)):
+        return RemoteNotFound(f"{what} has no such revision or file", hint="check the revision")
+    return _by_status(error, what, why)
+
+
+def _by_status(error: "HfHubHTTPError", what: str, why: str | None) -> RemoteError:
+    status = error.response.status_code
+    if status in (404, 410):
+        return RemoteNotFound(f"the Hub does not find {what}", why=why, hint="check the name")
+    if status in (409, 412):
+        return RemoteRace(f"somebody else changed {what} meanwhile", why=why, hint="try again")
+    if status in (401, 403):
+        return _denied(status, what, why)
+    if status == 429:
+        hint = f"try again {_wait(error)}"
+        return RemoteBusy("the Hub wants fewer requests for a while", why=why, hint=hint)
+    if status == 408 or status >= 500:
+        return RemoteUnreachable(
+            f"the Hub failed when it was asked for {what} (status {status})",
+            why=why,
+            hint="try again later; a push that was cut off is finished by pushing again",
+        )
+    return RemoteRefused(f"the Hub refused {what} (status {status})", why=why)
+
+
+def _denied(status: int, what: str, why: str | None) -> RemoteDenied:
+    if status == 401:
+        return RemoteDenied(f"the Hub does not know who asks for {what}", why=why, hint=_LOG_IN)
+    return RemoteDenied(
+        f"you are not allowed to do that with {what}",
+        why=why,
+        hint="the namespace must be your account or an organisation of yours, and your token "
+        "must be allowed to write",
+    )
+
+
+def _wait(error: "HfHubHTTPError") -> str:
+    headers = error.response.headers
+    reset = re.search(r"\br=0;t=(\d+)", headers.get("RateLimit", "").replace(" ", ""))
+    seconds = reset[1] if reset else headers.get("Retry-After", "")
+    return f"in {seconds} seconds" if seconds.isdigit() else "in a few minutes"

@@ -1,0 +1,126 @@
+"""A file as the Hub lists it and as it should be, and fetching it so that they are the same."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from ...patches.digests import BLOCK, is_sha256
+from ...patches.errors import DigestMismatch, SizeMismatch
+from ...patches.progress import Progress, silent
+from .errors import RemoteUnreachable
+from .location import is_commit
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoFile
+
+    from .hub_repository import Repository
+
+Used = TypeVar("Used")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file at a commit: path, size, and its sha256 if it is a large file, else its git sha1."""
+
+    path: str
+    size: int
+    sha256: str | None
+    git: str
+
+    @classmethod
+    def read(cls, entry: "RepoFile") -> Self:
+        """Take over what the Hub said; raises RemoteUnreachable if it makes no sense."""
+        size = entry.lfs.size if entry.lfs else entry.size
+        digest = entry.lfs.sha256 if entry.lfs else None
+        good = isinstance(entry.path, str) and type(size) is int and size >= 0
+        if not good or not is_commit(entry.blob_id) or not (digest is None or is_sha256(digest)):
+            raise RemoteUnreachable(
+                "the Hub's list of files makes no sense", hint="is HF_ENDPOINT really a Hub?"
+            )
+        return cls(entry.path, size, digest, entry.blob_id)
+
+
+@dataclass(frozen=True)
+class Content:
+    """Size and both digests of a content, to compare with what the Hub lists."""
+
+    size: int
+    sha256: str
+    git: str
+
+    @classmethod
+    def of(cls, source: Path | bytes) -> Self:
+        """Hash a file or bytes."""
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        plain = hashlib.sha256()
+        git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        for block in _blocks(source):
+            plain.update(block)
+            git.update(block)
+        return cls(size, plain.hexdigest(), git.hexdigest())
+
+    def is_at(self, listed: Listed | None) -> bool:
+        """Whether the Hub lists this content."""
+        if listed is None or listed.size != self.size:
+            return False
+        return listed.sha256 == self.sha256 if listed.sha256 else listed.git == self.git
+
+
+def require_listed(source: Path | bytes, listed: Listed) -> None:
+    """Raise SizeMismatch or DigestMismatch if a content is not the one that the Hub lists."""
+    content = Content.of(source)
+    if content.size != listed.size:
+        raise SizeMismatch(
+            f"{listed.path} has {content.size} bytes, the Hub lists {listed.size}",
+            hint="try again; if it stays so, do not trust this source",
+        )
+    if not content.is_at(listed):
+        raise DigestMismatch(
+            f"the bytes of {listed.path} are not those that the Hub lists",
+            why="the download was damaged, and was so again when it was repeated",
+            hint="try again; if it stays so, do not trust this source",
+        )
+
+
+def fetch(
+    repository: "Repository",
+    commit: str,
+    listed: Listed,
+    use: Callable[[Path], Used],
+    *,
+    progress: Progress = silent,
+) -> Used:
+    """Download a file into the Hub's cache and hand it to `use`, which must hash it.
+
+    The client checks no digest of what it downloads, and keeps a damaged file under the name of the
+    good one. So if `use` raises SizeMismatch or DigestMismatch, the file is thrown out of the cache
+    and downloaded once more; if it is wrong again, the error is raised and nothing stays.
+    """
+    path = repository.download(listed, commit, progress=progress)
+    try:
+        return use(path)
+    except (SizeMismatch, DigestMismatch):
+        _throw_out(path)
+    path = repository.download(listed, commit, force=True, progress=progress)
+    try:
+        return use(path)
+    except (SizeMismatch, DigestMismatch):
+        _throw_out(path)
+        raise
+
+
+def _throw_out(path: Path) -> None:
+    blob = path.resolve()
+    path.unlink(missing_ok=True)
+    blob.unlink(missing_ok=True)
+
+
+def _blocks(source: Path | bytes) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block

@@ -1,0 +1,101 @@
+"""What a push sends: the files of a version, hashed before, and compared once they are there."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...patches.errors import DigestMismatch
+from ...patches.patch import ATTESTATIONS, CARD
+from ...patches.progress import Progress
+from . import attestations as attested
+from .base import Bundle
+from .hub_files import Content, Listed
+from .hub_repository import Repository
+from .transfer import read_limited
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitOperationAdd
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A bundle as paths in a repository, each with its content."""
+
+    bundle: Bundle
+
+    @cached_property
+    def sources(self) -> dict[str, Path | bytes]:
+        """Where the bytes of each path come from; raises LimitExceeded, DigestMismatch."""
+        files: dict[str, Path | bytes] = dict(self.bundle.patch.files)
+        files[CARD] = self.bundle.card.encode()
+        for digest, source in self.bundle.attestations.items():
+            data = read_limited(source, attested.MAX_BYTES, follow=True)
+            files[f"{ATTESTATIONS}/{attested.file_name(digest)}"] = attested.check(digest, data)
+        return files
+
+    @cached_property
+    def contents(self) -> dict[str, Content]:
+        """Size and digests of each path; raises DigestMismatch if the manifest says otherwise."""
+        contents = {path: Content.of(source) for path, source in self.sources.items()}
+        for path, record in self.bundle.records().items():
+            if (contents[path].sha256, contents[path].size) != (record.sha256, record.size):
+                raise DigestMismatch(
+                    f"{path} of {self.bundle.label} was changed since it was stored",
+                    why="so it was not pushed",
+                    hint="pull or make the version again",
+                )
+        return contents
+
+    def missing(self, listed: Mapping[str, Listed]) -> list[str]:
+        """Paths that are not there, or there with another content."""
+        return [
+            path for path, content in self.contents.items() if not content.is_at(listed.get(path))
+        ]
+
+    def send(
+        self,
+        repository: Repository,
+        paths: Iterable[str],
+        *,
+        delete: Iterable[str] = (),
+        parent: str,
+        branch: str,
+        progress: Progress,
+    ) -> str:
+        """Make one commit of these paths, compare what is there, and give the commit.
+
+        Raises RemoteError, and DigestMismatch if something else arrived.
+        """
+        from huggingface_hub import CommitOperationDelete
+
+        paths = list(paths)
+        total = sum(self.contents[path].size for path in paths)
+        progress(f"push {self.bundle.label}", 0, total)
+        commit = repository.commit(
+            [*map(self._addition, paths), *map(CommitOperationDelete, delete)],
+            message=f"Publish {self.bundle.label}",
+            parent=parent,
+            branch=branch,
+        )
+        damaged = set(paths).intersection(self.missing(repository.listing(commit)))
+        if damaged:
+            raise DigestMismatch(
+                f"{min(damaged)} did not arrive at {repository.name} as it was sent",
+                why="so it was not tagged",
+                hint="push again",
+            )
+        progress(f"push {self.bundle.label}", total, total)
+        return commit
+
+    def _addition(self, path: str) -> "CommitOperationAdd":
+        from huggingface_hub import CommitOperationAdd
+
+        source = self.sources[path]
+        return CommitOperationAdd(path, source if isinstance(source, bytes) else str(source))
+
+
+def is_attestation(path: str) -> bool:
+    """Whether a path of a repository is that of an attestation."""
+    return path.startswith(f"{ATTESTATIONS}/")

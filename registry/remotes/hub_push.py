@@ -1,0 +1,167 @@
+"""Push to the Hub: decide, one commit, compare what is there, then the tag.
+
+The tag comes last, so a version that can be pulled is one that was compared. Whatever cuts a push
+off, the next one finds how far it came and finishes it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ...patches.errors import DigestMismatch, InputError
+from ...patches.manifest import Manifest
+from ...patches.patch import CARD, MANIFEST
+from ...patches.progress import Progress
+from . import attestations as attested
+from .base import Bundle, Pushed
+from .errors import RemoteNotFound, RemoteRace, RemoteRefused
+from .existing import clash
+from .hub_files import Listed
+from .hub_parcel import Parcel, is_attestation
+from .hub_repository import Refs, Repository
+from .hub_snapshot import Snapshot
+from .location import HUB, evaluations_branch, tag
+
+DECISIONS = 3
+MAIN = "main"
+_HARMLESS = frozenset({".gitattributes", ".gitignore", CARD, "LICENSE", "LICENSE.md"})
+
+
+@dataclass(frozen=True)
+class Push:
+    """One version on its way into one repository."""
+
+    repository: Repository
+    bundle: Bundle
+    private: bool
+    progress: Progress
+
+    def run(self) -> Pushed:
+        """Put it there; if somebody else writes meanwhile, look again and decide again."""
+        for _ in range(DECISIONS - 1):
+            try:
+                return self._decide()
+            except RemoteRace:
+                continue
+        return self._decide()
+
+    @cached_property
+    def _parcel(self) -> Parcel:
+        return Parcel(self.bundle)
+
+    @property
+    def _place(self) -> str:
+        return f"{HUB}://{self.repository.name}"
+
+    def _decide(self) -> Pushed:
+        refs = self._refs()
+        location = f"{self._place}@{tag(self.bundle.version)}"
+        commit = refs.versions.get(self.bundle.version)
+        if commit is None:
+            return Pushed(location, self._publish(refs), already_there=False)
+        listed = self.repository.listing(commit)
+        self._check_there(listed)
+        added = self._add_late(refs, commit, listed)
+        return Pushed(location, commit, already_there=True, attestations_added=added)
+
+    def _refs(self) -> Refs:
+        self._parcel.contents  # noqa: B018 - nothing is asked or made before our own files are right
+        try:
+            return self.repository.refs()
+        except RemoteNotFound:
+            self.repository.create(private=self.private)
+            return self.repository.refs()
+
+    def _publish(self, refs: Refs) -> str:
+        """Commit, compare and tag; a commit that is there already is not made again."""
+        if MAIN not in refs.branches:
+            raise RemoteRefused(
+                f"{self._place} has no branch {MAIN}", hint="make it on the repository's page"
+            )
+        head = refs.branches[MAIN]
+        listed = self.repository.listing(head)
+        self._check_root(refs, head, listed)
+        changed = self._parcel.missing(listed)
+        stale = sorted(set(filter(is_attestation, listed)) - set(self._parcel.sources))
+        if changed or stale:
+            head = self._parcel.send(
+                self.repository,
+                changed,
+                delete=stale,
+                parent=head,
+                branch=MAIN,
+                progress=self.progress,
+            )
+        self.repository.tag(tag(self.bundle.version), head)
+        return head
+
+    def _check_root(self, refs: Refs, head: str, listed: Mapping[str, Listed]) -> None:
+        """Raise unless this version may take the place of what the main branch holds."""
+        newest = max(refs.versions, default=0)
+        if MANIFEST not in listed:
+            self._check_empty(listed)
+        elif MANIFEST in self._parcel.missing(listed) and head not in refs.versions.values():
+            manifest = self._manifest_at(head)
+            if manifest.version == self.bundle.version:
+                raise clash(self._place, self.bundle)
+            newest = max(newest, manifest.version)
+        if newest > self.bundle.version:
+            raise RemoteRefused(
+                f"{self._place} is at version {newest} already",
+                why="the newest version lies at the root of the repository",
+                hint=f"push versions in their order; {self.bundle.label} cannot go below it",
+            )
+
+    def _check_empty(self, listed: Mapping[str, Listed]) -> None:
+        foreign = sorted(set(listed) - _HARMLESS)
+        if foreign:
+            raise RemoteRefused(
+                f"{self._place} is not a patch: it holds {foreign[0]!r}",
+                why="nothing was changed there",
+                hint="push to a repository that is the patch's own",
+            )
+
+    def _manifest_at(self, head: str) -> Manifest:
+        try:
+            return Manifest.from_bytes(Snapshot(self.repository, head).manifest())
+        except InputError as error:
+            raise RemoteRefused(
+                f"{self._place} holds a {MANIFEST} that cannot be read",
+                why=error.message,
+                hint="nothing was changed there",
+            ) from None
+
+    def _check_there(self, listed: Mapping[str, Listed]) -> None:
+        missing = self._parcel.missing(listed)
+        if MANIFEST in missing:
+            raise clash(self._place, self.bundle)
+        for path in self.bundle.records():
+            if path in missing:
+                raise DigestMismatch(
+                    f"{path} of {self.bundle.label} at {self._place} is not what was published",
+                    why="the tag was moved to a commit that somebody changed",
+                    hint="tell whoever pulls from there",
+                )
+
+    def _add_late(self, refs: Refs, commit: str, listed: Mapping[str, Listed]) -> int:
+        """Commit attestations that came after the version to a branch beside its tag."""
+        late = [path for path in self._parcel.missing(listed) if is_attestation(path)]
+        if not late:
+            return 0
+        branch = evaluations_branch(self.bundle.version)
+        if branch not in refs.branches:
+            self.repository.branch(branch, commit)
+        parent = refs.branches.get(branch, commit)
+        listed = self.repository.listing(parent)
+        new = [path for path in self._parcel.missing(listed) if is_attestation(path)]
+        attested.read_names(Path(path).name for path in {*filter(is_attestation, listed), *new})
+        if new:
+            self._parcel.send(
+                self.repository,
+                [*new, CARD],
+                parent=parent,
+                branch=branch,
+                progress=self.progress,
+            )
+        return len(new)

@@ -1,6 +1,7 @@
 """The command line: its groups, its global options, and the one place where errors end."""
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -54,6 +55,16 @@ class Commands(click.Group):
         module = import_module(f".commands.{cmd_name}", __package__)
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a guess at what was meant."""
+        if args and args[0] not in _HELP and not args[0].startswith("-"):
+            near = get_close_matches(args[0], _HELP, n=1)
+            guess = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{guess}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands in their sections, without importing them."""

@@ -10,7 +10,7 @@ import click
 
 from .errors import printable
 
-WIDE = 200
+WIDE = 1000
 """Columns of a table that goes into a file or a pipe, where nothing has to fit a screen."""
 
 

@@ -7,17 +7,22 @@ from pathlib import Path
 
 from . import arithmetic, base_match
 from .arithmetic import Term
-from .build import RECORD, Applied, BuildRecord, is_build, read_record, require_base_of
+from .build import (
+    RECORD,
+    Applied,
+    BuildRecord,
+    find_tensors,
+    is_build,
+    read_record,
+    require_base_of,
+)
 from .checkpoint import PICKLES, Checkpoint, TensorInfo
-from .digests import sha256_range
-from .errors import BaseMismatch, DigestMismatch, NoSpace, TooBig
+from .digests import BLOCK, sha256_range
+from .errors import BaseMismatch, DigestMismatch, NoSpace
 from .manifest import BaseRecord
 from .patch import Patch
 from .progress import Progress, silent
-from .staging import staged
-
-MAX_RELATIVE_NORM = 1e4
-"""A delta this many times larger than the tensor is a mistake or an attack, never an edit."""
+from .staging import require_free, staged
 
 SPARE = 1.05
 """Free space asked for, as a multiple of the base's size."""
@@ -31,10 +36,11 @@ def apply(
     Everything is checked before a byte is written: files and base by digest, operations by shape,
     grid and norm, free space. Each result is compared with the one that its patch promises.
     Raises BaseMismatch, ConflictFound, NonFinite, TooBig, NoSpace, DigestMismatch,
-    TargetExists, and what opening the patches raises.
+    TargetExists, PathRefused, and what opening the patches raises.
     """
+    require_free(out)
     record, terms = plan(checkpoint, patches)
-    _check_space(checkpoint, out)
+    _require_space(checkpoint.path, out)
     result = dict(record.result)
     with staged(out) as folder:
         copy_checkpoint(checkpoint.path, folder, progress)
@@ -93,17 +99,24 @@ def revert(
 ) -> BuildRecord:
     """Make the base again from a build: its touched tensors get the base's bytes back.
 
-    Without `out` the build itself is exchanged for the result in one step. Raises BaseMismatch if
-    `checkpoint` is not the base, DigestMismatch, TargetExists.
+    Whatever else lies in the build is kept. Without `out` the build itself is exchanged for the
+    result in one step. Raises BaseMismatch if `checkpoint` is not the base, CheckpointRefused if
+    `folder` is no build or not that of its record, DigestMismatch, TargetExists, PathRefused,
+    NoSpace.
     """
+    folder = folder.resolve()
+    target = folder if out is None else out
+    if out is not None:
+        require_free(out)
     record = read_record(folder)
     require_base_of(record, checkpoint)
-    build = Checkpoint.open(folder)
-    with staged(out or folder, replace=out is None) as target:
-        copy_checkpoint(folder, target, progress)
-        (target / RECORD).unlink()
+    places = find_tensors(record, folder)
+    _require_space(folder, target)
+    with staged(target, replace=out is None) as partial:
+        _copy(sorted(folder.iterdir()), partial, progress)
+        (partial / RECORD).unlink()
         for name, expected in record.tensors.items():
-            found = _restore(checkpoint, build.tensors[name], target, name)
+            found = _restore(checkpoint, name, partial / places[name].file.name, places[name])
             if found != expected.sha256:
                 raise _unexpected(name, expected.sha256, found)
     return record
@@ -112,24 +125,26 @@ def revert(
 def check_norms(checkpoint: Checkpoint, terms: Mapping[str, Sequence[Term]]) -> None:
     """Raise TooBig if an operation dwarfs the tensor that it changes."""
     for name, found in terms.items():
-        weight = arithmetic.norm(checkpoint.read(name), checkpoint.tensors[name].dtype)
+        weight = arithmetic.norm(checkpoint, name)
         for term in found:
-            if weight and term.operation.norm() > MAX_RELATIVE_NORM * weight:
-                raise TooBig(
-                    f"a patch changes {name} by {term.operation.norm() / weight:.0f} times its norm",
-                    hint="do not use this patch; ask its author how it was made",
-                )
+            base_match.relative_norm(name, term.operation.norm(), weight)
 
 
 def copy_checkpoint(source: Path, target: Path, progress: Progress = silent) -> None:
     """Copy the files of a checkpoint, links followed, pickles and hidden files left out."""
-    files = _files(source)
-    total = sum(file.stat().st_size for file in files)
+    _copy(_files(source), target, progress)
+
+
+def _copy(entries: Sequence[Path], target: Path, progress: Progress) -> None:
+    total = sum(entry.stat().st_size for entry in entries)
     done = 0
-    for file in files:
+    for entry in entries:
         progress("copying", done, total)
-        shutil.copyfile(file, target / file.name)
-        done += file.stat().st_size
+        if entry.is_dir():
+            shutil.copytree(entry, target / entry.name)
+        else:
+            shutil.copyfile(entry, target / entry.name)
+        done += entry.stat().st_size
     progress("copying", total, total)
 
 
@@ -148,34 +163,30 @@ def _belongs(file: Path) -> bool:
 def _rewrite(checkpoint: Checkpoint, folder: Path, name: str, terms: Sequence[Term]) -> str:
     """Write one patched tensor into the copy; gives the sha256 of what then stands there."""
     info = checkpoint.tensors[name]
-    bits = checkpoint.read(name)
-    if arithmetic.bits_digest(bits) != checkpoint.digest(name):
-        raise DigestMismatch(f"{name} of the base changed while it was read")
-    row = (info.stop - info.start) // bits.shape[0]
+    operations = [term.operation for term in terms]
     with (folder / info.file.name).open("r+b") as file:
-        for start, block in arithmetic.blocks(bits, info.dtype, [term.operation for term in terms]):
-            file.seek(info.start + start * row)
+        file.seek(info.start)
+        for block in arithmetic.stream(checkpoint, name, operations):
             file.write(block.tobytes())
         file.flush()
         return sha256_range(file, info.start, info.stop)
 
 
-def _restore(checkpoint: Checkpoint, place: TensorInfo, folder: Path, name: str) -> str:
+def _restore(checkpoint: Checkpoint, name: str, copy: Path, place: TensorInfo) -> str:
     info = checkpoint.tensors[name]
-    if info.stop - info.start != place.stop - place.start:
-        raise BaseMismatch(f"{name} has another size in the build than in the base")
-    with info.file.open("rb") as source, (folder / place.file.name).open("r+b") as file:
+    with info.file.open("rb") as source, copy.open("r+b") as file:
         source.seek(info.start)
         file.seek(place.start)
-        file.write(source.read(info.stop - info.start))
+        for start in range(info.start, info.stop, BLOCK):
+            file.write(source.read(min(BLOCK, info.stop - start)))
         file.flush()
         return sha256_range(file, place.start, place.stop)
 
 
-def _check_space(checkpoint: Checkpoint, out: Path) -> None:
-    needed = int(SPARE * sum(file.stat().st_size for file in _files(checkpoint.path)))
-    free = shutil.disk_usage(out.absolute().parent).free if out.absolute().parent.is_dir() else 0
-    if out.absolute().parent.is_dir() and free < needed:
+def _require_space(source: Path, out: Path) -> None:
+    needed = int(SPARE * sum(file.stat().st_size for file in _files(source)))
+    free = shutil.disk_usage(out.absolute().parent).free
+    if free < needed:
         raise NoSpace(
             f"{out} needs {needed:,} bytes, {free:,} are free",
             hint="free some space, or write to another disk",

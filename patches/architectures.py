@@ -12,8 +12,9 @@ class Architecture:
     """Module names of a decoder whose MLP adds its output to the residual stream unchanged.
 
     `backbone` is the path from the causal model to the decoder; `layers` the name of its list of
-    layers, `norm` of its last norm; `mlp_output` the path from a layer to the linear map that writes
-    the MLP's output. `transposed` says that its weight is stored [in, out], as GPT-2's Conv1D does.
+    layers, `norm` of its last norm; `mlp_output` the path from a layer to the linear map that
+    writes the MLP's output. `transposed` says that its weight is stored [in, out], as GPT-2's
+    Conv1D does.
     """
 
     backbone: str

@@ -122,9 +122,7 @@ def patched_rows(
 def norm(checkpoint: Checkpoint, name: str) -> float:
     """Frobenius norm of a stored tensor."""
     dtype = checkpoint.tensors[name].dtype
-    blocks = (
-        dtypes.widen(bits, dtype).ravel() for bits in checkpoint.blocks(name, BLOCK_ELEMENTS)
-    )
+    blocks = (dtypes.widen(bits, dtype).ravel() for bits in checkpoint.blocks(name, BLOCK_ELEMENTS))
     return math.sqrt(sum(float(block @ block) for block in blocks))
 
 

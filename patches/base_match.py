@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from .checkpoint import Checkpoint
-from .errors import BaseMismatch
+from .errors import BaseMismatch, TooBig
 from .manifest import BaseRecord, TensorRecord
 from .patch import Patch
+
+MAX_RELATIVE_NORM = 1e4
+"""A delta this many times larger than the tensor is a mistake or an attack, never an edit."""
 
 
 def match_base(patch: Patch, checkpoint: Checkpoint) -> BaseRecord:
@@ -37,6 +40,19 @@ def touched_records(checkpoint: Checkpoint, tensors: Iterable[str]) -> dict[str,
         )
         for name in sorted(tensors)
     }
+
+
+def relative_norm(name: str, norm: float, weight: float) -> float:
+    """`norm` of an operation over that of the tensor it changes, 0 for a tensor of zeros.
+
+    Raises TooBig if the operation dwarfs the tensor.
+    """
+    if weight and norm > MAX_RELATIVE_NORM * weight:
+        raise TooBig(
+            f"a patch changes {name} by {norm / weight:.0f} times its norm",
+            hint="do not use this patch; ask its author how it was made",
+        )
+    return norm / weight if weight else 0.0
 
 
 def _difference(expected: Mapping[str, TensorRecord], checkpoint: Checkpoint) -> str | None:

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import jsonfile
-from .checkpoint import Checkpoint
-from .digests import sha256_range
-from .errors import BaseMismatch, CheckpointRefused
+from .checkpoint import Checkpoint, TensorInfo
+from .errors import BaseMismatch, CheckpointRefused, ManifestError
 from .fields import Fields
 from .manifest import TensorRecord
 
@@ -47,8 +46,10 @@ class BuildRecord:
     def from_bytes(cls, data: bytes) -> "BuildRecord":
         """Read weightpatch.json strictly; raises ManifestError."""
         fields = Fields(jsonfile.parse_canonical(data, what=RECORD), RECORD)
-        if fields.text("format") != FORMAT:
-            raise CheckpointRefused(f"{RECORD} is not of the format {FORMAT}")
+        if fields.take("format") != FORMAT:
+            raise ManifestError(
+                f"{RECORD} is not of the format {FORMAT}", hint="a newer weightpatch may be needed"
+            )
         record = cls(
             base_id=fields.text("base_id"),
             base_revision=fields.optional_text("base_revision"),
@@ -60,12 +61,14 @@ class BuildRecord:
             result=_results(fields.mapping("result")),
         )
         fields.done()
+        if set(record.tensors) != set(record.result):
+            raise ManifestError(f"tensors and results in {RECORD} name different tensors")
         return record
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A tensor of a build that is not what its record says."""
+    """A tensor of a build that is not what its record says: another sha256, shape or type."""
 
     tensor: str
     expected: str
@@ -89,14 +92,29 @@ def read_record(folder: Path) -> BuildRecord:
 
 
 def verify(folder: Path) -> list[Mismatch]:
-    """Hash the patched tensors of a build again; gives those that differ from the record."""
+    """Hash the patched tensors of a build again; gives those that differ from the record.
+
+    Raises CheckpointRefused or FormatError if the build cannot be read any more.
+    """
     record = read_record(folder)
     checkpoint = Checkpoint.open(folder)
     return [
         Mismatch(name, expected, found)
         for name, expected in record.result.items()
-        if (found := _stored_digest(checkpoint, name)) != expected
+        if (found := _found(checkpoint, name, record.tensors[name])) != expected
     ]
+
+
+def find_tensors(record: BuildRecord, folder: Path) -> dict[str, TensorInfo]:
+    """Where the patched tensors of a build lie; raises CheckpointRefused if one is not there."""
+    tensors = Checkpoint.open(folder).tensors
+    for name, expected in record.tensors.items():
+        if name not in tensors or _form(tensors[name]) != _form(expected):
+            raise CheckpointRefused(
+                f"{name} in {folder} is missing, or of another shape or type than in {RECORD}",
+                hint="the build was changed after it was made; make it again",
+            )
+    return {name: tensors[name] for name in record.tensors}
 
 
 def require_base_of(record: BuildRecord, checkpoint: Checkpoint) -> None:
@@ -110,12 +128,15 @@ def require_base_of(record: BuildRecord, checkpoint: Checkpoint) -> None:
             )
 
 
-def _stored_digest(checkpoint: Checkpoint, name: str) -> str:
+def _found(checkpoint: Checkpoint, name: str, expected: TensorRecord) -> str:
     info = checkpoint.tensors.get(name)
     if info is None:
         return "missing"
-    with info.file.open("rb") as file:
-        return sha256_range(file, info.start, info.stop)
+    return checkpoint.digest(name) if _form(info) == _form(expected) else _form(info)
+
+
+def _form(tensor: TensorInfo | TensorRecord) -> str:
+    return f"{tensor.dtype} {list(tensor.shape)}"
 
 
 def _applied(value: object) -> Applied:

@@ -1,105 +1,59 @@
 """README.md of a version: its manifest and scores for people and for the Hub. Never read back."""
 
 import json
-import math
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .evaluation.base import Evaluation, Mean
+from .evaluation.base import Mean
+from .evaluation.measures import MEASURES
+from .front_matter import LIBRARY, front_matter
 from .manifest import BaseRecord, Manifest
-from .markdown import escape, table, visible
+from .markdown import escape, table
 from .patch import Patch
 from .requests import EditRequest
 
-LIBRARY = "weightpatch"
 MAX_ROWS = 20
-_HUB_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
-_LICENCES = frozenset(
-    "apache-2.0 mit bsd-2-clause bsd-3-clause isc mpl-2.0 gpl-2.0 gpl-3.0 lgpl-2.1 lgpl-3.0 "
-    "agpl-3.0 unlicense cc0-1.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-4.0 "
-    "cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-nc-nd-4.0 openrail openrail++ bigscience-openrail-m "
-    "creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m artistic-2.0 bsl-1.0 "
-    "epl-2.0 eupl-1.2 wtfpl zlib gemma llama2 llama3 llama3.1 llama3.2 llama3.3 llama4".split()
+_CLOSING = (
+    "This page was written from the manifest, and nothing checks it. What counts is `patch.json`, "
+    "against which `weightpatch pull` checks every file."
 )
-"""Licences that the Hub knows by these names; it refuses a card with another one."""
 
 
-def write_card(patch: Patch, evaluations: Sequence[Evaluation] = ()) -> str:
+def write_card(patch: Patch, scores: Mapping[str, Mean] | None = None) -> str:
     """Write the card of a version; raises what reading its requests raises.
+
+    `scores` are the means of one evaluation, by measure.
 
     All text in it that came from outside is shown as it is, and works neither as YAML nor as
     Markdown nor as HTML.
     """
     manifest = patch.manifest
+    scores = scores or {}
     sections = [
         f"# {escape(manifest.name)}",
-        f"Version {manifest.version}, a patch of model weights made with "
-        f"{escape(manifest.method.name)}. {_message(manifest)}",
+        _opening(manifest),
         "## What it changes",
         _requests(patch.requests),
         "## How to use it",
         _usage(manifest),
-        *_scores(evaluations),
+        *_scores(scores),
         "## Where it came from",
         _provenance(manifest),
         "## What it does to the weights",
         _operations(manifest),
         "## Digests",
         _digests(patch),
-        "This page was written from the manifest and is not checked by anything. What counts is "
-        "`patch.json`, which `weightpatch pull` checks against every file.",
+        _CLOSING,
     ]
-    return f"---\n{_front_matter(manifest, evaluations)}---\n\n" + "\n\n".join(sections) + "\n"
+    return "\n\n".join([front_matter(manifest, scores), *sections]) + "\n"
 
 
-def _front_matter(manifest: Manifest, evaluations: Sequence[Evaluation]) -> str:
-    import yaml
-
-    method = re.sub(r"[^a-z0-9._-]+", "-", manifest.method.name.lower())[:60]
-    record: dict[str, Any] = {
-        "library_name": LIBRARY,
-        "tags": ["model-edit", f"edit-method:{method}"],
-    }
-    bases = list(dict.fromkeys(base.id for base in manifest.bases if _HUB_ID.fullmatch(base.id)))
-    if bases:
-        record["base_model"] = bases[0] if len(bases) == 1 else bases
-        record["base_model_relation"] = "adapter"
-    record |= _licence(manifest.licence)
-    results = [result for evaluation in evaluations for result in _results(evaluation)]
-    if results:
-        record["model-index"] = [{"name": manifest.name, "results": results}]
-    text: str = yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=math.inf)
-    return text
-
-
-def _licence(licence: str | None) -> dict[str, str]:
-    if not licence:
-        return {}
-    if licence.lower() in _LICENCES:
-        return {"license": licence.lower()}
-    name = re.sub(r"[^a-z0-9.-]+", "-", licence.lower()).strip("-")[:60]
-    return {"license": "other", "license_name": name or "other"}
-
-
-def _results(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
-    metrics = [
-        {"type": visible(measure), "name": visible(measure), "value": round(mean.after, 6)}
-        for measure, mean in evaluation.means().items()
-        if math.isfinite(mean.after)
-    ]
-    if metrics:
-        suite = visible(evaluation.suite)
-        yield {
-            "task": {"type": "text-generation"},
-            "dataset": {"type": f"{LIBRARY}-{suite}", "name": f"{LIBRARY} suite {suite}"},
-            "metrics": metrics,
-        }
-
-
-def _message(manifest: Manifest) -> str:
-    return f"Its author says: {escape(manifest.message)}" if manifest.message.strip() else ""
+def _opening(manifest: Manifest) -> str:
+    method, message = escape(manifest.method.name), escape(manifest.message, 1_000)
+    opening = f"Version {manifest.version}, a patch of model weights made with {method}."
+    return f"{opening} Its author says: {message}" if message else opening
 
 
 def _requests(requests: Sequence[EditRequest]) -> str:
@@ -127,24 +81,20 @@ def _usage(manifest: Manifest) -> str:
     )
 
 
-def _scores(evaluations: Sequence[Evaluation]) -> Iterable[str]:
-    if not evaluations:
+def _scores(scores: Mapping[str, Mean]) -> Iterable[str]:
+    if not scores:
         return
     yield "## Scores"
-    for evaluation in evaluations:
-        yield f"Suite {escape(evaluation.suite)}, as the publisher measured it:"
-        yield table(
-            ["measure", "before", "after", "cases", "what it means"],
-            [
-                _score(measure, mean, evaluation.definitions.get(measure, ""))
-                for measure, mean in evaluation.means().items()
-            ],
-        )
+    yield "As the publisher measured them, before the edit and after:"
+    header = ["measure", "before", "after", "cases", "what it means"]
+    yield table(header, [_score(measure, mean) for measure, mean in scores.items()])
 
 
-def _score(measure: str, mean: Mean, definition: str) -> list[str]:
+def _score(measure: str, mean: Mean) -> list[str]:
     before = "" if mean.before is None else f"{mean.before:.4f}"
-    return [escape(measure), before, f"{mean.after:.4f}", str(mean.cases), escape(definition)]
+    known = MEASURES.get(measure)
+    definition = escape(known.definition, 1_000) if known else ""
+    return [escape(measure), before, f"{mean.after:.4f}", str(mean.cases), definition]
 
 
 def _provenance(manifest: Manifest) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from . import arithmetic
 from .base_match import match_base
 from .checkpoint import Checkpoint
 from .draft import Origin, write_draft
-from .errors import ConflictFound
+from .errors import ConflictFound, ShapeMismatch
 from .manifest import MethodRecord
 from .operations.base import Array
 from .patch import Draft, Patch
@@ -29,13 +30,14 @@ def compose(
     """Write the composition of `patches` into the empty `folder`.
 
     Applying it gives bit for bit what applying its members together gives, also when it is composed
-    again. Raises BaseMismatch, ConflictFound.
+    again. Raises BaseMismatch, ConflictFound, and as `write_draft`.
     """
     if len(patches) < 2:
         raise ConflictFound(
             "a composition needs two versions at least", hint="name two or more versions"
         )
     members = sorted(patches, key=lambda patch: patch.digest)
+    _require_distinct(members)
     for patch in members:
         match_base(patch, checkpoint)
     return write_draft(
@@ -58,6 +60,16 @@ def compose(
     )
 
 
+def _require_distinct(members: Sequence[Patch]) -> None:
+    for first, second in pairwise(sorted(members, key=lambda patch: patch.label)):
+        if first.label == second.label and first.digest != second.digest:
+            raise ConflictFound(
+                f"two different versions are both called {first.label}",
+                why=f"sha256:{first.digest[:12]}… and sha256:{second.digest[:12]}…",
+                hint="publish one of them under another name",
+            )
+
+
 def _requests(patch: Patch) -> list[EditRequest]:
     return [replace(request, id=f"{patch.label}/{request.id}") for request in patch.requests]
 
@@ -68,4 +80,10 @@ def _auxiliary(members: Sequence[Patch]) -> dict[str, Array]:
     for patch in members:
         for key, array in patch.auxiliary.items():
             found.setdefault(key, []).append(array)
-    return {key: np.concatenate(arrays) for key, arrays in found.items()}
+    return {key: _stacked(key, arrays) for key, arrays in found.items()}
+
+
+def _stacked(key: str, arrays: Sequence[Array]) -> Array:
+    if len({(array.shape[1:], array.dtype) for array in arrays}) != 1:
+        raise ShapeMismatch(f"the members keep {key} in different shapes or types")
+    return np.concatenate(arrays)

@@ -1,7 +1,7 @@
-"""What clashes between patches: in the facts that they state, and in the weights that they change."""
+"""What clashes between patches: in the facts they state, and in the weights they change."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import arithmetic
-from .operations.base import Operation
+from .manifest import TensorRecord
+from .operations.base import Array, Operation
 from .operations.lowrank import LowRank
 from .patch import Patch
 from .requests import EditRequest
@@ -18,6 +19,7 @@ STRONG_INTERFERENCE = 0.5
 """From here on an edit moves what another one wrote by half of what that one changed."""
 
 CONFLICT, WARNING, NOTE = "conflict", "warning", "note"
+FACTS, WEIGHTS = "facts", "weights"
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,18 @@ def check(patches: Sequence[Patch]) -> list[Finding]:
 
 
 def _facts(first: Patch, second: Patch) -> Iterator[Finding]:
+    about = _by_subject(second.requests)
     for one in first.requests:
-        for other in second.requests:
-            if normalised(one.subject) == normalised(other.subject):
-                severity, sentence = _judge(one, other)
-                pair = (first.label, second.label)
-                yield Finding("facts", severity, pair, one.subject, sentence)
+        for other in about.get(normalised(one.subject), []):
+            severity, sentence = _judge(one, other)
+            yield Finding(FACTS, severity, (first.label, second.label), one.subject, sentence)
+
+
+def _by_subject(requests: Iterable[EditRequest]) -> Mapping[str, list[EditRequest]]:
+    found: dict[str, list[EditRequest]] = {}
+    for request in requests:
+        found.setdefault(normalised(request.subject), []).append(request)
+    return found
 
 
 def _judge(one: EditRequest, other: EditRequest) -> tuple[str, str]:
@@ -78,26 +86,39 @@ def _texts(request: EditRequest) -> set[str]:
 
 def normalised(text: str) -> str:
     """Text as it is compared: compatibility form (NFKC), case folded, white space as one blank."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def _weights(first: Patch, second: Patch) -> Iterator[Finding]:
     pair = (first.label, second.label)
-    shared = arithmetic.sources(first) & arithmetic.sources(second)
-    if shared:
-        yield Finding("weights", CONFLICT, pair, "delta", "both hold the same delta")
+    if arithmetic.sources(first) & arithmetic.sources(second):
+        yield Finding(WEIGHTS, CONFLICT, pair, "delta", "both hold the same delta")
         return
     for tensor in sorted(set(first.operations) & set(second.operations)):
-        numbers = {"cosine": _cosine(first.operations[tensor], second.operations[tensor])}
-        crossed = [
-            effect
-            for edit, victim in ((first, second), (second, first))
-            if (effect := interference(edit, victim, tensor)) is not None
-        ]
-        if crossed:
-            numbers["interference"] = max(crossed)
-        severity = WARNING if numbers.get("interference", 0.0) >= STRONG_INTERFERENCE else NOTE
-        yield Finding("weights", severity, pair, tensor, _sentence(numbers), numbers)
+        if _forms(first, tensor) & _forms(second, tensor):
+            yield _overlap(first, second, tensor)
+        else:
+            sentence = "made for different bases: they expect other weights here"
+            yield Finding(WEIGHTS, CONFLICT, pair, tensor, sentence)
+
+
+def _forms(patch: Patch, tensor: str) -> set[TensorRecord]:
+    return {base.tensors[tensor] for base in patch.manifest.bases}
+
+
+def _overlap(first: Patch, second: Patch, tensor: str) -> Finding:
+    numbers = {"cosine": _cosine(first.operations[tensor], second.operations[tensor])}
+    crossed = [
+        effect
+        for edit, victim in ((first, second), (second, first))
+        if (effect := interference(edit, victim, tensor)) is not None
+    ]
+    if crossed:
+        numbers["interference"] = max(crossed)
+    severity = WARNING if numbers.get("interference", 0.0) >= STRONG_INTERFERENCE else NOTE
+    pair = (first.label, second.label)
+    return Finding(WEIGHTS, severity, pair, tensor, _sentence(numbers), numbers)
 
 
 def _sentence(numbers: dict[str, float]) -> str:
@@ -111,30 +132,55 @@ def interference(edit: Patch, victim: Patch, tensor: str) -> float | None:
     """How far `edit` moves what `victim` wrote: largest ‖Δ k‖ / ‖r‖ over the victim's keys.
 
     k [N, in] and r [N, out] are the keys and residuals that a locate-and-edit method keeps beside
-    its delta. None if the victim kept none, or the edit is not low-rank.
+    its delta. None if the victim kept none that fit, or the edit is not low-rank.
     """
-    keys = victim.auxiliary.get(f"{tensor}::aux.key")
-    residuals = victim.auxiliary.get(f"{tensor}::aux.residual")
-    operations = edit.operations[tensor]
-    if keys is None or residuals is None or not all(isinstance(o, LowRank) for o in operations):
+    keys = victim.auxiliary.get(f"{tensor}::aux.keys")
+    residuals = victim.auxiliary.get(f"{tensor}::aux.residuals")
+    operations = _lowrank(edit.operations[tensor])
+    if keys is None or residuals is None or operations is None:
         return None
-    moved = sum(_moved(operation, keys, residuals) for operation in operations)
+    shape = operations[0].shape
+    if keys.ndim != 2 or residuals.ndim != 2 or len(keys) != len(residuals):
+        return None
+    if sorted(shape) != sorted((keys.shape[1], residuals.shape[1])):
+        return None
+    transposed = _is_transposed(shape, _lowrank(victim.operations[tensor]), keys, residuals)
+    moved = np.linalg.norm(_moved(operations, keys, transposed=transposed), axis=1)
     sizes = np.linalg.norm(residuals.astype(np.float64), axis=1)
-    return float(np.max(np.linalg.norm(moved, axis=1) / np.maximum(sizes, 1e-30)))
+    return float(np.max(moved / np.maximum(sizes, 1e-30)))
 
 
-def _moved(
-    operation: Operation, keys: NDArray[np.float32], residuals: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Δ k for each key [N, out]; Δ is stored [out, in], or [in, out] where the model does so."""
-    a, b = (operation.parts[part].astype(np.float64) for part in ("A", "B"))
-    if operation.shape == (residuals.shape[1], keys.shape[1]):
-        return np.asarray((keys.astype(np.float64) @ b.T) @ a.T)
-    return np.asarray((keys.astype(np.float64) @ a) @ b)
+def _lowrank(operations: Sequence[Operation]) -> list[LowRank] | None:
+    found = [operation for operation in operations if isinstance(operation, LowRank)]
+    return found if len(found) == len(operations) else None
+
+
+def _is_transposed(
+    shape: tuple[int, ...], own: Sequence[LowRank] | None, keys: Array, residuals: Array
+) -> bool:
+    """Whether the tensor is stored [in, out], as in GPT-2, rather than [out, in].
+
+    A square one does not tell by its shape, but a delta does: it maps its own keys to about its own
+    residuals.
+    """
+    if shape[0] != shape[1] or own is None:
+        return shape != (residuals.shape[1], keys.shape[1])
+    straight, turned = (
+        np.linalg.norm(_moved(own, keys, transposed=transposed) - residuals)
+        for transposed in (False, True)
+    )
+    return bool(turned < straight)
+
+
+def _moved(operations: Sequence[LowRank], keys: Array, *, transposed: bool) -> NDArray[np.float64]:
+    """Δ k for each key, [N, out]."""
+    wide = keys.astype(np.float64)
+    factors = [(o.a.astype(np.float64), o.b.astype(np.float64)) for o in operations]
+    return np.asarray(sum((wide @ a) @ b if transposed else (wide @ b.T) @ a.T for a, b in factors))
 
 
 def _cosine(first: Sequence[Operation], second: Sequence[Operation]) -> float:
-    size = np.sqrt(_inner(first, first) * _inner(second, second))
+    size = np.sqrt(max(0.0, _inner(first, first) * _inner(second, second)))
     return float(_inner(first, second) / size) if size else 0.0
 
 

@@ -1,5 +1,6 @@
-"""From the operations that a method returns to a draft: results computed, norms taken, files written."""
+"""From operations to a draft: results computed, norms taken, files written."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 from . import arithmetic, base_match
 from .arithmetic import Term
 from .checkpoint import Checkpoint
+from .errors import ShapeMismatch
 from .manifest import BaseRecord, Manifest, MethodRecord, OperationRecord
 from .names import check_patch_name
-from .operations.base import Array
+from .operations.base import Array, Operation
 from .patch import Draft, write_files
 from .requests import EditRequest
 
@@ -42,19 +44,19 @@ def write_draft(
 ) -> Draft:
     """Write a patch that has no number yet into the empty `folder`.
 
-    The terms are stored, and summed, in the order given. Raises NameRefused, NonFinite,
-    CheckpointRefused, Unsupported.
+    The terms are stored, and summed, in the order given; each is checked as a reader will check it.
+    Raises NameRefused, ShapeMismatch, OffGrid, NonFinite, TooBig, RequestRefused,
+    LimitExceeded, ManifestError, CheckpointRefused, Unsupported.
     """
     check_patch_name(origin.name)
-    terms = {checkpoint.resolve(name): found for name, found in sorted(terms.items())}
+    terms = _resolved(checkpoint, terms)
     operations = {name: [term.operation for term in found] for name, found in terms.items()}
-    bits = {name: checkpoint.read(name) for name in terms}
     manifest = Manifest(
         name=origin.name,
         version=1,
-        bases=(_base_record(checkpoint, terms, bits),),
+        bases=(_base_record(checkpoint, operations),),
         operations={
-            name: tuple(_record(term, _weight(checkpoint, name, bits[name])) for term in found)
+            name: _records(name, found, arithmetic.norm(checkpoint, name))
             for name, found in terms.items()
         },
         files=write_files(folder, operations, auxiliary, requests),
@@ -69,7 +71,7 @@ def write_draft(
     return Draft(Manifest.from_bytes(manifest.to_bytes()), folder)
 
 
-def own_terms(operations: Mapping[str, Sequence[arithmetic.Operation]]) -> dict[str, list[Term]]:
+def own_terms(operations: Mapping[str, Sequence[Operation]]) -> dict[str, list[Term]]:
     """Operations that a method has just made, as terms."""
     return {
         name: [Term(OWN, index, operation) for index, operation in enumerate(found)]
@@ -77,39 +79,48 @@ def own_terms(operations: Mapping[str, Sequence[arithmetic.Operation]]) -> dict[
     }
 
 
+def _resolved(checkpoint: Checkpoint, terms: Mapping[str, Sequence[Term]]) -> dict[str, list[Term]]:
+    """The terms by stored tensor: what is said of a tied name is said of the one it shares."""
+    resolved: dict[str, list[Term]] = {}
+    for name, found in sorted(terms.items()):
+        stored = checkpoint.resolve(name)
+        shape = checkpoint.tensors[stored].shape
+        if not shape:
+            raise ShapeMismatch(f"{stored} is a scalar, which cannot be patched")
+        for operation in (term.operation for term in found):
+            type(operation).read(operation.parts, shape)
+        resolved.setdefault(stored, []).extend(found)
+    return dict(sorted(resolved.items()))
+
+
 def _base_record(
-    checkpoint: Checkpoint,
-    terms: Mapping[str, Sequence[Term]],
-    bits: Mapping[str, Array],
+    checkpoint: Checkpoint, operations: Mapping[str, Sequence[Operation]]
 ) -> BaseRecord:
     return BaseRecord(
         id=checkpoint.id,
         revision=checkpoint.revision,
         tokenizer=checkpoint.tokenizer_digest,
-        tensors=base_match.touched_records(checkpoint, list(terms)),
-        result={
-            name: arithmetic.bits_digest(
-                arithmetic.patched(
-                    bits[name],
-                    checkpoint.tensors[name].dtype,
-                    [term.operation for term in found],
-                )
-            )
-            for name, found in terms.items()
-        },
+        tensors=base_match.touched_records(checkpoint, operations),
+        result={name: _result(checkpoint, name, found) for name, found in operations.items()},
     )
 
 
-def _weight(checkpoint: Checkpoint, name: str, bits: Array) -> float:
-    return arithmetic.norm(bits, checkpoint.tensors[name].dtype)
+def _result(checkpoint: Checkpoint, name: str, operations: Sequence[Operation]) -> str:
+    digest = hashlib.sha256()
+    for block in arithmetic.stream(checkpoint, name, operations):
+        digest.update(block.tobytes())
+    return digest.hexdigest()
 
 
-def _record(term: Term, weight: float) -> OperationRecord:
-    norm = term.operation.norm()
+def _records(name: str, terms: Sequence[Term], weight: float) -> tuple[OperationRecord, ...]:
+    return tuple(_record(name, term, term.operation.norm(), weight) for term in terms)
+
+
+def _record(name: str, term: Term, norm: float, weight: float) -> OperationRecord:
     return OperationRecord(
         kind=term.operation.kind,
         size=term.operation.size,
         norm=norm,
-        relative_norm=norm / weight if weight else 0.0,
+        relative_norm=base_match.relative_norm(name, norm, weight),
         source=term.source or None,
     )

@@ -56,7 +56,8 @@ class Fields:
     def optional_digest(self, name: str) -> str | None:
         """A sha256 or null."""
         if name in self._left and self._left[name] is None:
-            return self._left.pop(name)
+            self._left.pop(name)
+            return None
         return self.digest(name)
 
     def digests(self, name: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Patch a model that is in memory, and put the very bits back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +15,8 @@ from .patch import Patch
 if TYPE_CHECKING:
     import torch
 
+    Values = tuple[torch.nn.Parameter, torch.Tensor]
+
 Model = TypeVar("Model", bound="torch.nn.Module")
 
 
@@ -27,31 +29,26 @@ def patched(model: Model, *patches: Patch) -> Iterator[Model]:
     there come back. Raises BaseMismatch, ConflictFound, NonFinite, Unsupported; then nothing was
     changed.
     """
-    import torch
-
     terms = arithmetic.sum_of(patches)
     records = _records(patches)
-    before: dict[str, torch.Tensor] = {}
-    after: dict[str, torch.Tensor] = {}
+    before: list[Values] = []
+    after: list[Values] = []
     for name, found in terms.items():
         parameter = _parameter(model, name)
         bits, dtype = _fitting_bits(parameter, name, records[name])
         result = arithmetic.patched(bits, dtype, [term.operation for term in found])
-        before[name] = parameter.detach().clone()
-        after[name] = _to_tensor(result, dtype).to(parameter.dtype)
+        before.append((parameter, parameter.detach().clone()))
+        after.append((parameter, _to_tensor(result, dtype)))
     try:
-        _write(model, after)
+        _write(after)
         yield model
     finally:
-        _write(model, before)
+        _write(before)
 
 
-def _write(model: "torch.nn.Module", tensors: "Mapping[str, torch.Tensor]") -> None:
-    import torch
-
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            model.get_parameter(name).copy_(tensor)
+def _write(values: "Iterable[Values]") -> None:
+    for parameter, tensor in values:
+        parameter.detach().copy_(tensor)
 
 
 def _records(patches: tuple[Patch, ...]) -> dict[str, list[TensorRecord]]:
@@ -71,13 +68,15 @@ def _records(patches: tuple[Patch, ...]) -> dict[str, list[TensorRecord]]:
 
 
 def _parameter(model: "torch.nn.Module", name: str) -> "torch.nn.Parameter":
-    try:
-        parameter = model.get_parameter(name)
-    except AttributeError:
+    # Checkpoints of a bare decoder leave out its name: GPT-2's has h.0… for transformer.h.0….
+    inner = f"{getattr(model, 'base_model_prefix', '')}.{name}"
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    parameter = parameters.get(name, parameters.get(inner))
+    if parameter is None:
         raise BaseMismatch(
             f"the model has no parameter {name}",
             hint="load it with AutoModelForCausalLM, without wrappers",
-        ) from None
+        )
     if parameter.is_meta:
         raise Unsupported(
             f"{name} has no weights in memory",
@@ -99,17 +98,18 @@ def _fitting_bits(
             return bits, record.dtype
     raise BaseMismatch(
         f"{name} of the model is not that of the base the patch was made for",
-        why="its weights differ, or it was patched already",
-        hint="load the unchanged base at the revision that `weightpatch show` names",
+        why="its weights differ, were loaded in a narrower type, or were patched already",
+        hint="load the unchanged base at the revision that `weightpatch show` names, in its own "
+        "type or in float32",
     )
 
 
 def _bits(parameter: "torch.Tensor", dtype: str) -> NDArray[np.generic] | None:
-    """Bits in a storage type, or None if the parameter's values do not all fit it."""
+    """Bits in a storage type, or None unless the parameter's own type holds all its values."""
     import torch
 
     kind = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}.get(dtype)
-    if kind is None:
+    if kind is None or torch.promote_types(parameter.dtype, kind) != parameter.dtype:
         return None
     values = parameter.detach().cpu()
     stored = values.to(kind).contiguous()

@@ -5,12 +5,10 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 MAX_TEXT = 300
+_MARKUP = re.compile(r"[&<>|\\`*_{}\[\]#+!~:@=$^]|\.(?=\S)")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;"}
-_PUNCTUATION = re.compile(r"[`*_{}\[\]#+!~:@=$^]|\.(?=\S)")
 _NEWLINE = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
-_HIDDEN = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
-)
+_HIDDEN = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e0fff]")
 
 
 def visible(value: str, limit: int = MAX_TEXT) -> str:
@@ -20,9 +18,8 @@ def visible(value: str, limit: int = MAX_TEXT) -> str:
 
 
 def escape(value: str, limit: int = MAX_TEXT) -> str:
-    """Text for a table cell or the middle of a paragraph: no markup, link, mention or HTML in it."""
-    plain = "".join(_ENTITIES.get(character, character) for character in visible(value, limit))
-    return _PUNCTUATION.sub(lambda match: f"\\{match[0]}", plain).strip()
+    """Text for a cell or within a paragraph: no markup, link, mention or HTML works in it."""
+    return _MARKUP.sub(_escaped, visible(value, limit)).strip()
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -31,12 +28,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _escaped(match: re.Match[str]) -> str:
+    return _ENTITIES.get(match[0], f"\\{match[0]}")
+
+
 def _shown(character: str) -> str:
     category = unicodedata.category(character)
-    if (
-        character in _HIDDEN
-        or category in {"Cc", "Cs", "Co", "Cn"}
-        or "\U000e0000" <= character <= "\U000e0fff"
-    ):
-        return f"‹U+{ord(character):04X}›"
+    if category in {"Cc", "Cs", "Co", "Cn"} or _HIDDEN.match(character):
+        return f"<U+{ord(character):04X}>"
     return character

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from . import jsonfile, plugins
-from .digests import file_stamp, sha256, sha256_file, sha256_range
+from .digests import Stamp, file_stamp, sha256, sha256_file, sha256_range
 from .errors import (
     DigestMismatch,
     ExtraFile,
@@ -96,9 +96,7 @@ class Patch:
     def auxiliary(self) -> Mapping[str, Array]:
         """What is kept but not applied, by `<parameter>::aux.<what>`; raises as `operations`."""
         found = {key: array for key, array in self._tensors.items() if _is_auxiliary(key)}
-        for key, array in found.items():
-            if not np.isfinite(array).all():
-                raise NonFinite(f"{quoted(key)} holds NaN or infinity")
+        _require_finite(found)
         return found
 
     @cached_property
@@ -112,11 +110,10 @@ class Patch:
     @cached_property
     def _tensors(self) -> Mapping[str, Array]:
         path = self.files[DELTA]
-        stamp = file_stamp(path)
-        _check_file(path, DELTA, self.manifest.files[DELTA])
+        stamp = _check_file(path, DELTA, self.manifest.files[DELTA])
         tensors, metadata = read_tensors(path)
         if file_stamp(path) != stamp:
-            raise _other_bytes(DELTA)
+            _check_file(path, DELTA, self.manifest.files[DELTA])
         if metadata not in ({}, {METADATA_KEY: FORMAT}):
             raise ManifestError(
                 f"the metadata of {DELTA} contradicts patch.json",
@@ -161,7 +158,11 @@ def write_files(
     auxiliary: Mapping[str, Array],
     requests: Sequence[EditRequest],
 ) -> dict[str, FileRecord]:
-    """Write delta and requests into `folder`, fsynced; gives their digests and sizes."""
+    """Write delta and requests into `folder`, fsynced; gives their digests and sizes.
+
+    Raises NonFinite, FormatError, NameRefused, RequestRefused, LimitExceeded.
+    """
+    _require_finite(auxiliary)
     tensors = dict(auxiliary)
     for tensor, terms in operations.items():
         for index, term in enumerate(terms):
@@ -179,6 +180,12 @@ def write_files(
 def file_record(path: Path) -> FileRecord:
     """Digest and size of a file."""
     return FileRecord(sha256_file(path), path.stat().st_size)
+
+
+def _require_finite(arrays: Mapping[str, Array]) -> None:
+    for key, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise NonFinite(f"{quoted(key)} holds NaN or infinity")
 
 
 def _is_auxiliary(key: str) -> bool:
@@ -254,8 +261,10 @@ def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def _check_file(path: Path, name: str, record: FileRecord) -> None:
+def _check_file(path: Path, name: str, record: FileRecord) -> Stamp:
+    """The stamp of a file that is what `record` says; raises SizeMismatch, DigestMismatch."""
     with _opened(path, name) as file:
+        stamp = file_stamp(path)
         size = os.fstat(file.fileno()).st_size
         if size != record.size:
             raise SizeMismatch(
@@ -264,6 +273,7 @@ def _check_file(path: Path, name: str, record: FileRecord) -> None:
             )
         if sha256_range(file, 0, size) != record.sha256:
             raise _other_bytes(name)
+    return stamp
 
 
 def _other_bytes(name: str) -> DigestMismatch:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
 from ..patches import jsonfile
 from ..patches.errors import LimitExceeded, NameRefused
@@ -115,7 +115,7 @@ def read(
         query = query.where(table.c.digest == digest)
     if before is not None:
         query = query.where(table.c.seq < before)
-    return [_entry(row) for row in connection.execute(query)]
+    return [_entry(body, entry) for body, entry in connection.execute(query)]
 
 
 def _last(connection: Connection) -> tuple[int, bytes]:
@@ -126,9 +126,9 @@ def _last(connection: Connection) -> tuple[int, bytes]:
     return (row.seq, row.entry_hash) if row else (0, FIRST_HASH)
 
 
-def _entry(row: Row[Any]) -> LedgerEntry:
+def _entry(body: bytes, entry: bytes) -> LedgerEntry:
     try:
-        record = json.loads(row.body)
+        record = json.loads(body)
         return LedgerEntry(
             seq=record["seq"],
             time=record["time"],
@@ -137,7 +137,7 @@ def _entry(row: Row[Any]) -> LedgerEntry:
             subject=record["subject"]["label"],
             digest=record["subject"]["digest"],
             detail=record["detail"],
-            entry_hash=row.entry_hash.hex(),
+            entry_hash=entry.hex(),
         )
     except NOT_OURS:
         raise DatabaseFailed(

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from ..patches.errors import ManifestError
+from ..patches.digests import sha256
+from ..patches.errors import DigestMismatch, ManifestError
 from ..patches.manifest import FileRecord, Manifest
-from ..patches.names import split_key
-from ..patches.patch import DELTA, MANIFEST, Draft, Patch, content_digest, file_record
+from ..patches.names import AUXILIARY, split_key
+from ..patches.patch import DELTA, MANIFEST, Draft, Patch, content_digest
 from ..patches.requests import EditRequest
 from ..patches.safetensors_file import read_header
 from . import bounds, schema, storing, versions
@@ -47,21 +48,23 @@ def publish(store: Store, draft: Draft) -> VersionInfo:
 
 def admit(store: Store, patch: Patch) -> VersionInfo:
     """Take in a version with the number and digest that it has; raises VersionClash."""
-    bounds.check_manifest(patch.manifest)
-    own = FileRecord(patch.digest, file_record(patch.files[MANIFEST]).size)
-    files = {**patch.manifest.files, MANIFEST: own}
+    manifest = patch.manifest
+    data = manifest.to_bytes()
+    if sha256(data) != patch.digest:
+        raise DigestMismatch(f"{patch.label} does not have the digest that it claims")
+    bounds.check_manifest(manifest)
+    files = {**manifest.files, MANIFEST: FileRecord(patch.digest, len(data))}
     for _ in range(ATTEMPTS):
-        requests = _take_in(store.blobs, patch.manifest, files, patch.files)
-        stored = Patch.from_files({name: store.blobs.path(files[name].sha256) for name in files})
+        requests = _take_in(store.blobs, manifest, files, patch.files)
         with store.database.writing() as connection:
             known = versions.find(connection, schema.version.c.digest == patch.digest)
             if known:
                 return known
             if store.blobs.missing(files.values()):
                 continue
-            _refuse_clash(connection, stored)
-            return _record(store, connection, Event.VERSION_ADMIT, stored.manifest, requests, files)
-    raise _taken_away(patch.manifest)
+            _refuse_clash(connection, patch)
+            return _record(store, connection, Event.VERSION_ADMIT, manifest, requests, files)
+    raise _taken_away(manifest)
 
 
 def _take_in(
@@ -84,7 +87,9 @@ def _check_delta(path: Path, manifest: Manifest) -> None:
     """Read the header strictly; operations that are not installed here are not looked into."""
     with path.open("rb") as file:
         keys = [split_key(key) for key in read_header(file).tensors]
-    found = {(tensor, kind, rest.partition(".")[0]) for tensor, kind, rest in keys if kind != "aux"}
+    found = {
+        (tensor, kind, rest.partition(".")[0]) for tensor, kind, rest in keys if kind != AUXILIARY
+    }
     declared = {
         (tensor, record.kind, str(index))
         for tensor, records in manifest.operations.items()

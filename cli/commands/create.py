@@ -55,12 +55,16 @@ if TYPE_CHECKING:
 @click.option("--device", default="cpu", show_default=True, help="Where to compute.")
 def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
     """Make a patch of BASE by METHOD, score it on its own probes, and store both."""
+    from ...patches import plugins
     from ...patches.draft import Origin
     from ...patches.make import Recipe, make
     from ...patches.methods.key_statistics import KeyStatistics
     from ...patches.models import load_model
+    from ...patches.names import check_patch_name
     from ..scoring import score
 
+    plugins.load("methods", options["method"])
+    check_patch_name(options["name"])
     requests = _requests(options)
     recipe = Recipe(options["method"], _settings(options["settings"]), options["seed"])
     origin = Origin(

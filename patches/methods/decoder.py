@@ -1,12 +1,11 @@
 """Run a decoder up to a layer, or from a layer on, with transformers' own code.
 
-A decoder's forward makes masks and position embeddings and calls its layers in turn. Here it runs on
-a shallow copy whose list of layers is cut off, or begins with stand-ins that hand on what the layers
-below are known to have computed. The model itself is not touched.
+A decoder's forward makes masks and position embeddings and calls its layers in turn. Here it runs
+on a shallow copy whose list of layers is cut off, or begins with stand-ins that hand on what the
+layers below are known to have computed. The model itself is not touched.
 """
 
 from copy import copy
-from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -39,9 +38,9 @@ def run_up_to(
 class Continuation:
     """What the layers above an edited layer make of its output, from the subject on.
 
-    Positions before the subject's last token do not depend on what is added at it, so their keys and
-    values are computed once, here. `base` is the decoder's last hidden state, after its norm, with
-    nothing added: float32 [rows, length - subject, hidden].
+    Positions before the subject's last token do not depend on what is added at it, so their keys
+    and values are computed once, here. `base` is the decoder's last hidden state, after its norm,
+    with nothing added: float32 [rows, length - subject, hidden].
     """
 
     def __init__(
@@ -84,33 +83,39 @@ class _Given(nn.Module):
         return self.states
 
 
-class _FixedLayer(DynamicLayer):  # type: ignore[misc]
+class _FixedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     """Keys and values that new ones are appended to, but never kept."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.lazy_initialization(keys, values)
         self.keys, self.values = keys, values
+        self._fixed = keys, values
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_args: object, **_kwargs: object
+        self,
+        key_states: torch.Tensor,
+        value_states: torch.Tensor,
+        *_args: object,
+        **_kwargs: object,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        keys = torch.cat([self.keys, key_states], dim=-2)
-        return keys, torch.cat([self.values, value_states], dim=-2)
+        keys, values = self._fixed
+        return torch.cat([keys, key_states], dim=-2), torch.cat([values, value_states], dim=-2)
 
 
-def _fixed(whole: Cache, first: int, length: int, states: torch.Tensor) -> Cache:
+def _fixed(whole: DynamicCache, first: int, length: int, states: torch.Tensor) -> Cache:
     """The first `length` positions of a cache; layers below `first` only know that length."""
-    empty = states.new_zeros(len(states), 1, length, 1)
-    layers = [_FixedLayer(empty, empty) for _ in range(first)]
-    for kept in whole.layers[first:]:
-        layers.append(_FixedLayer(kept.keys[:, :, :length], kept.values[:, :, :length]))
-    return Cache(layers=layers)
+    unseen = states.new_zeros(len(states), 1, length, 1)
+    known = list(whole)[first:]
+    return Cache(
+        layers=[
+            *(_FixedLayer(unseen, unseen) for _ in range(first)),
+            *(_FixedLayer(keys[:, :, :length], values[:, :, :length]) for keys, values, _ in known),
+        ]
+    )
 
 
-def _copy(
-    model: EditableModel, layers: nn.ModuleList, norm: nn.Module | None = None
-) -> nn.Module:
+def _copy(model: EditableModel, layers: nn.ModuleList, norm: nn.Module | None = None) -> nn.Module:
     decoder = copy(model.backbone)
     parts = {**vars(decoder)["_modules"], model.architecture.layers: layers}
     if norm is not None:

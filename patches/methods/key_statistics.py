@@ -50,19 +50,24 @@ class KeyStatistics:
     ) -> dict[int, SecondMoment]:
         """The second moment of each layer, from about `tokens` tokens.
 
-        One pass over the text serves all layers that are not in the folder. Raises RequestRefused if
-        the text cannot be used.
+        One pass over the text serves all layers that are not in the folder. Raises RequestRefused
+        if the text cannot be used.
         """
         text = text_for(model, self.text, tokens)
         keys = {layer: _key(model, layer, text) for layer in layers}
-        found = {layer: matrix for layer, key in keys.items() if (matrix := self._read(key)) is not None}
+        found = {
+            layer: matrix for layer, key in keys.items() if (matrix := self._read(key)) is not None
+        }
         missing = [layer for layer in layers if layer not in found]
         if missing:
             windows = text.windows(progress)
             for layer, moment in second_moments(model, missing, windows, progress).items():
                 found[layer] = moment.float().numpy()
                 self._write(keys[layer], found[layer])
-        return {layer: SecondMoment(found[layer], _record(keys[layer], found[layer])) for layer in layers}
+        return {
+            layer: SecondMoment(found[layer], _record(keys[layer], found[layer]))
+            for layer in layers
+        }
 
     def _file(self, key: Mapping[str, Any]) -> Path | None:
         if self.folder is None:
@@ -110,7 +115,7 @@ def _canonical(value: Mapping[str, Any]) -> bytes:
 
 
 def _label(key: Mapping[str, Any], matrix: NDArray[np.float32]) -> str:
-    """What a file says about itself: a matrix that was changed, or belongs elsewhere, contradicts it."""
+    """What a file says about itself; a matrix that was changed, or is another, contradicts it."""
     return _canonical({**key, "sha256": _digest(matrix)}).decode()
 
 

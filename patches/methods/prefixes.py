@@ -1,7 +1,7 @@
 """Texts in front of a prompt, so that an edit holds in more contexts than the bare one.
 
-Meng et al. 2022 (arXiv:2202.05262), eq. 3: the key is averaged over x_j + p, where each x_j is a short
-text that the model itself has written.
+Meng et al. 2022 (arXiv:2202.05262), eq. 3: the key is averaged over x_j + p, where each x_j is a
+short text that the model itself has written.
 """
 
 import torch
@@ -26,9 +26,7 @@ def sample_prefixes(
     if not count:
         return ()
     starts = random_tokens(model, count, generator)
-    rows = sample(
-        model, starts, length, generator, top_k=None, progress=progress, phase="prefixes"
-    )
+    rows = sample(model, starts, length, generator, top_k=None, progress=progress, phase="prefixes")
     texts = model.tokenizer.batch_decode(rows[:, 1:], skip_special_tokens=True)
     return tuple(f"{_one_line(text)}. " for text in texts)
 

@@ -26,25 +26,25 @@ class Row:
 def tokenise(
     model: EditableModel, prompt: str, subject: str, *, prefix: str = "", target: str | None = None
 ) -> Row:
-    """Tokenise `prefix` + `prompt` with the subject at {}, then a space and the target if there is one.
+    """Tokenise `prefix` + `prompt` with the subject at {}, then a space and the target, if any.
 
-    The text is tokenised as a whole, and tokens are found by the characters that they cover: the
-    subject ends in the last token that begins before its end, the target begins with the first that
-    reaches beyond the prompt. Raises RequestRefused if they cannot be told apart.
+    White space at the seam counts as that one space. The text is tokenised as a whole, and tokens
+    are found by the characters that they cover: the subject ends in the last token that begins
+    before its end, the target begins with the first that reaches beyond the prompt. Raises
+    RequestRefused if they cannot be told apart.
     """
     before, after = prompt.split("{}", 1)
-    text = f"{prefix}{before}{subject}{after}"
-    end, stop = len(text) - len(after) - len(subject) + len(subject.rstrip()), len(text)
-    coded = model.tokenizer(
-        text if target is None else f"{text} {target}", return_offsets_mapping=True, verbose=False
-    )
+    upto = f"{prefix}{before}{subject}".rstrip()
+    text = f"{prefix}{before}{subject}{after}".rstrip()
+    whole = text if target is None else f"{text} {target.strip()}"
+    coded = model.tokenizer(whole, return_offsets_mapping=True, verbose=False)
     spans = [(index, *span) for index, span in enumerate(coded["offset_mapping"])]
-    within = [index for index, start, until in spans if start < min(until, end)]
-    beyond = [index for index, start, until in spans if max(start, stop) < until]
+    within = [index for index, start, end in spans if start < min(end, len(upto))]
+    beyond = [index for index, start, end in spans if max(start, len(text)) < end]
     ids = tuple(coded["input_ids"])
     if not within or (target is not None and (not beyond or beyond[0] <= within[-1])):
         raise RequestRefused(
-            f"the tokens of {text!r} do not show where the subject ends and the target begins",
+            f"the tokens of {whole!r} do not show where the subject ends and the target begins",
             hint="give a subject and a target that the model's tokenizer knows",
         )
     if target is None:

@@ -1,8 +1,8 @@
 """The rank-one update that gives one key a new value and moves other keys as little as can be.
 
-Meng et al. 2022 (arXiv:2202.05262), eq. 2: Ŵ = W + Λ(C⁻¹k*)ᵀ with Λ = (v* − Wk*) / ((C⁻¹k*)ᵀk*). The same
-k* stands in all places, as Gupta et al. 2024 (arXiv:2403.07175) show it must: with a key averaged over
-prefixes in one place and a bare one in another, a sequence of edits wrecks the model.
+Meng et al. 2022 (arXiv:2202.05262), eq. 2: W' = W + Λ(C⁻¹k*)ᵀ with Λ = (v* - Wk*) / ((C⁻¹k*)ᵀk*).
+The same k* stands in all places, as Gupta et al. 2024 (arXiv:2403.07175) show it must: with a key
+averaged over prefixes in one place and a bare one in another, a sequence of edits wrecks the model.
 """
 
 import numpy as np
@@ -13,10 +13,10 @@ from ..errors import NonFinite
 
 
 def shrunk(moment: NDArray[np.floating], shrinkage: float) -> torch.Tensor:
-    """(1 − ρ)C + ρ(tr C / n)I, float64 [n, n].
+    """(1 - s) C + s (tr C / n) I for shrinkage s, float64 [n, n].
 
     Few tokens leave directions of C badly known or empty; drawn towards a multiple of the identity,
-    as in Ledoit and Wolf 2004, C can be inverted. With ρ = 1 all directions cost alike.
+    as in Ledoit and Wolf 2004, C can be inverted. With s = 1 all directions cost alike.
     """
     matrix = torch.from_numpy(moment.astype(np.float64)) * (1 - shrinkage)
     mean = float(np.trace(moment, dtype=np.float64)) / len(moment)

@@ -1,13 +1,13 @@
 """ROME: one fact, one layer, one rank-one update, in closed form.
 
 Meng, Bau, Andonian, Belinkov 2022, "Locating and Editing Factual Associations in GPT"
-(arXiv:2202.05262), with the key used consistently as in R-ROME: Gupta, Baskaran, Anumanchipalli 2024,
-"Rebuilding ROME" (arXiv:2403.07175).
+(arXiv:2202.05262), with the key used consistently as in R-ROME: Gupta, Baskaran, Anumanchipalli
+2024, "Rebuilding ROME" (arXiv:2403.07175).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,21 +19,23 @@ from ..operations.lowrank import LowRank
 from ..progress import Progress
 from ..requests import EditRequest
 from .base import Edit
+from .checks import require
 from .decoder import Continuation, run_up_to
+from .default_layers import default_layer
 from .key_statistics import KeyStatistics
-from .live import add, borrowed
+from .borrowing import add, borrowed
 from .prefixes import sample_prefixes
 from .prompts import align, tokenise
 from .rank_one import Whitener
 from .second_moment import captured_keys
-from .value import Objective, find_value
+from .value import Objective, ValueHyperparameters, find_value
 
 _ESSENCE = "{} is a"
 
 
-@dataclass(frozen=True)
-class RomeHyperparameters:
-    """What ROME can be told; raises RequestRefused for values outside their range."""
+@dataclass(frozen=True, kw_only=True)
+class RomeHyperparameters(ValueHyperparameters):
+    """What ROME can be told; raises RequestRefused for numbers outside their range."""
 
     layer: int
     """The layer whose MLP is edited, counted from 0."""
@@ -41,38 +43,18 @@ class RomeHyperparameters:
     """How many sampled texts are set before the prompt, beside the bare prompt."""
     prefix_length: int = 8
     """Tokens in each."""
-    steps: int = 20
-    """Adam steps, at most."""
-    learning_rate: float = 0.5
-    loss_threshold: float = 0.05
-    """The search ends when the loss is below this."""
-    kl_factor: float = 0.0625
-    """Weight of the drift of "{subject} is a"."""
-    weight_decay: float = 1e-3
-    """Weight of (‖δ‖/‖v‖)²."""
-    clamp: float = 4.0
-    """‖δ‖ stays below this times ‖v‖."""
     statistics_tokens: int = 8_000
     """From how many tokens the covariance of the keys is estimated."""
     shrinkage: float = 0.1
-    """How far the covariance is drawn towards a multiple of the identity: 0 not at all, 1 wholly."""
+    """How far the covariance is drawn to a multiple of the identity: 0 not at all, 1 wholly."""
 
     def __post_init__(self) -> None:
-        _require(self.layer >= 0, "layer must not be negative")
-        _require(0 <= self.prefixes <= 100, "prefixes must be 0 to 100")
-        _require(1 <= self.prefix_length <= 100, "prefix_length must be 1 to 100")
-        _require(1 <= self.steps <= 1000, "steps must be 1 to 1000")
-        _require(0 < self.learning_rate < np.inf, "learning_rate must be above 0")
-        for name in ("loss_threshold", "kl_factor", "weight_decay"):
-            _require(0 <= getattr(self, name) < np.inf, f"{name} must be 0 or more")
-        _require(0 < self.clamp < np.inf, "clamp must be above 0")
-        _require(100 <= self.statistics_tokens <= 10**7, "statistics_tokens must be 100 to 10000000")
-        _require(0 <= self.shrinkage <= 1, "shrinkage must be 0 to 1")
-
-
-def _require(holds: bool, rule: str) -> None:
-    if not holds:
-        raise RequestRefused(f"a hyperparameter of rome is out of range: {rule}")
+        super().__post_init__()
+        require(self.layer >= 0, "layer is 0 or more")
+        require(0 <= self.prefixes <= 100, "prefixes is 0 to 100")
+        require(1 <= self.prefix_length <= 100, "prefix_length is 1 to 100")
+        require(100 <= self.statistics_tokens <= 10**7, "statistics_tokens is 100 to 10000000")
+        require(0 <= self.shrinkage <= 1, "shrinkage is 0 to 1")
 
 
 class Rome:
@@ -85,7 +67,7 @@ class Rome:
     @classmethod
     def defaults(cls, model: EditableModel) -> RomeHyperparameters:
         """The layer by architecture and size, the rest as in RomeHyperparameters."""
-        return RomeHyperparameters(layer=4)
+        return RomeHyperparameters(layer=default_layer(model))
 
     def edit(
         self,
@@ -102,49 +84,78 @@ class Rome:
         One rank-one operation a request, in their order, all on the same weight. Raises
         RequestRefused, NonFinite, and what `KeyStatistics` raises.
         """
-        settings = hyperparameters
-        if not requests:
-            raise RequestRefused("there is no request to carry out")
-        if settings.layer >= model.layer_count - 1:
-            raise RequestRefused(
-                f"layer {settings.layer} cannot be edited",
-                why=f"the model has {model.layer_count}, counted from 0, and the last has no "
-                "attention above it to carry what it adds",
-            )
-        name, weight = model.tensor_name(settings.layer), model.weight(settings.layer)
-        operations: list[LowRank] = []
-        keys: list[NDArray[np.float32]] = []
-        residuals: list[NDArray[np.float32]] = []
+        layer = hyperparameters.layer
+        _check(model, requests, layer)
+        name, weight = model.tensor_name(layer), model.weight(layer)
         with borrowed(model, [weight]):
-            moment = statistics.second_moments(
-                model, [settings.layer], settings.statistics_tokens, progress
-            )[settings.layer]
-            generator = torch.Generator().manual_seed(seed)
+            whitener, sources = _whitener(model, hyperparameters, statistics, progress)
             prefixes = sample_prefixes(
-                model, settings.prefixes, settings.prefix_length, generator, progress
+                model,
+                hyperparameters.prefixes,
+                hyperparameters.prefix_length,
+                torch.Generator().manual_seed(seed),
+                progress,
             )
-            whitener = Whitener(moment.matrix, settings.shrinkage)
+            found: list[_Found] = []
             for number, request in enumerate(requests, 1):
                 told = _numbered(progress, number, len(requests))
-                key, residual = _locate(model, request, prefixes, settings, told)
-                told("update", 0, 1)
-                row = whitener.direction(key)
-                a, b = (row, residual) if model.architecture.transposed else (residual, row)
-                operation = LowRank.snapped(a[:, None], b[None, :])
+                key, residual = _locate(model, request, prefixes, hyperparameters, told)
+                operation = _operation(model, residual, whitener.direction(key))
                 add(weight, operation)
-                told("update", 1, 1)
-                operations.append(operation)
-                keys.append(key)
-                residuals.append(residual)
+                found.append(_Found(key, residual, operation))
         return Edit(
-            operations={name: operations},
+            operations={name: [each.operation for each in found]},
             auxiliary={
-                f"{name}::aux.keys": np.stack(keys),
-                f"{name}::aux.residuals": np.stack(residuals),
+                f"{name}::aux.keys": np.stack([each.key for each in found]),
+                f"{name}::aux.residuals": np.stack([each.residual for each in found]),
             },
             sampled={"prefixes": list(prefixes)},
-            statistics=[moment.record],
+            statistics=sources,
         )
+
+
+class _Found(NamedTuple):
+    key: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    operation: LowRank
+
+
+def _check(model: EditableModel, requests: Sequence[EditRequest], layer: int) -> None:
+    if not requests:
+        raise RequestRefused("there is no request to carry out")
+    if layer >= model.layer_count - 1:
+        raise RequestRefused(
+            f"layer {layer} cannot be edited",
+            why=f"the model has {model.layer_count}, counted from 0, and it takes attention above a "
+            "layer to carry on what the subject is given",
+            hint=f"set layer to {model.layer_count - 2} or less",
+        )
+
+
+def _whitener(
+    model: EditableModel,
+    settings: RomeHyperparameters,
+    statistics: KeyStatistics,
+    progress: Progress,
+) -> tuple[Whitener, list[Mapping[str, Any]]]:
+    """C⁻¹ and what it was estimated from: nothing, if it is wholly shrunk to the identity."""
+    if settings.shrinkage == 1:
+        rows, columns = model.weight(settings.layer).shape
+        size = rows if model.architecture.transposed else columns
+        return Whitener(np.eye(size, dtype=np.float32), 1.0), []
+    moment = statistics.second_moments(
+        model, [settings.layer], settings.statistics_tokens, progress
+    )[settings.layer]
+    return Whitener(moment.matrix, settings.shrinkage), [moment.record]
+
+
+def _operation(
+    model: EditableModel, residual: NDArray[np.float32], direction: NDArray[np.float64]
+) -> LowRank:
+    """Their outer product, the way round that the checkpoint stores the weight."""
+    if model.architecture.transposed:
+        return LowRank.snapped(direction[:, None], residual[None, :])
+    return LowRank.snapped(residual[:, None], direction[None, :])
 
 
 def _locate(
@@ -154,7 +165,7 @@ def _locate(
     settings: RomeHyperparameters,
     progress: Progress,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The key k* [in] (eq. 3) and the residual δ = v* − Wk* [out] (eq. 4)."""
+    """The key k* [in] (eq. 3) and the residual δ = v* - Wk* [out] (eq. 4)."""
     progress("key", 0, 1)
     rows = [
         tokenise(model, request.prompt, request.subject, prefix=prefix, target=request.target)
@@ -169,7 +180,7 @@ def _locate(
     tail = Continuation(model, settings.layer, batch, states)
     objective = Objective(model, tail, rows, batch, scale, settings)
     progress("key", 1, 1)
-    delta = find_value(objective, states.shape[-1], settings, model.device, progress)
+    delta = find_value(objective, settings, progress)
     key = found.double().mean(0).float()
     return key.cpu().numpy(), delta.cpu().numpy()
 

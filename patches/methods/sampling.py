@@ -21,9 +21,9 @@ def sample(
     """Continue `starts` [rows, s] by `length` tokens each: int64 [rows, s + length], on the CPU.
 
     Tokens are drawn from the model's distribution at temperature 1, or from its `top_k` likeliest;
-    special tokens are never drawn. `generator` is a CPU generator; the global one is left alone.
+    only those that stand for text. `generator` is a CPU generator; the global one is left alone.
     """
-    banned = torch.tensor(sorted(set(model.tokenizer.all_special_ids)), dtype=torch.long)
+    allowed = text_tokens(model)
     cache = DynamicCache(config=model.model.config)
     rows = starts
     for done in range(length):
@@ -35,23 +35,27 @@ def sample(
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-        rows = torch.cat([rows, _draw(logits.cpu(), banned, top_k, generator)], dim=1)
+        drawn = _draw(logits.cpu()[:, allowed], top_k, generator)
+        rows = torch.cat([rows, allowed[drawn]], dim=1)
     progress(phase, length, length)
     return rows
 
 
-def _draw(
-    logits: torch.Tensor, banned: torch.Tensor, top_k: int | None, generator: torch.Generator
-) -> torch.Tensor:
-    logits[:, banned] = -torch.inf
+def _draw(logits: torch.Tensor, top_k: int | None, generator: torch.Generator) -> torch.Tensor:
     if top_k is None:
         return torch.multinomial(logits.softmax(-1), 1, generator=generator)
     best, index = logits.topk(top_k)
     return index.gather(1, torch.multinomial(best.softmax(-1), 1, generator=generator))
 
 
+def text_tokens(model: EditableModel) -> torch.Tensor:
+    """Ids of tokens that stand for text, and that the model has a row for."""
+    vocabulary = int(model.model.config.vocab_size)
+    plain = set(model.tokenizer.get_vocab().values()) - set(model.tokenizer.all_special_ids)
+    return torch.tensor(sorted(index for index in plain if index < vocabulary))
+
+
 def random_tokens(model: EditableModel, rows: int, generator: torch.Generator) -> torch.Tensor:
-    """Tokens to begin a text with, any but special ones alike: int64 [rows, 1]."""
-    special = set(model.tokenizer.all_special_ids)
-    plain = torch.tensor([i for i in range(len(model.tokenizer)) if i not in special])
+    """Tokens to begin a text with, drawn from all alike: int64 [rows, 1]."""
+    plain = text_tokens(model)
     return plain[torch.randint(len(plain), (rows, 1), generator=generator)]

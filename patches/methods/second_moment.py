@@ -13,7 +13,7 @@ from ..models import EditableModel
 from ..progress import Progress, silent
 from .decoder import run_up_to
 
-_BATCH_TOKENS = 2048
+BATCH_TOKENS = 2048
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def second_moments(
     window is left out: attention rests on it, and its key is like no other.
     """
     sums: dict[int, torch.Tensor] = {}
-    size = max(1, _BATCH_TOKENS // windows.shape[1])
+    size = max(1, BATCH_TOKENS // windows.shape[1])
     count = windows.shape[0] * (windows.shape[1] - 1)
     for start in range(0, len(windows), size):
         progress("key statistics", start, len(windows))

@@ -2,38 +2,48 @@
 
 Meng et al. 2022 (arXiv:2202.05262), eq. 4: v* = v + δ, where δ minimises
 
-    1/N Σ_j −log P[o* | x_j + p] + λ · D_KL( P_edited[· | p'] ‖ P[· | p'] )
+    1/N Σ_j -log P[o* | x_j + p] + λ · D_KL( P_edited[· | p'] ‖ P[· | p'] )
 
 over the prompt p after each prefix x_j, with p' = "{subject} is a" keeping the subject what it is.
-Added to that is weight decay μ · (‖δ‖/‖v‖)², and ‖δ‖ is held to c·‖v‖.
+Added to that is weight decay μ · (‖δ‖/‖v‖)², and ‖δ‖ is held to c · ‖v‖.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+import numpy as np
 import torch
 
 from ..errors import NonFinite
 from ..models import EditableModel
 from ..progress import Progress
+from .checks import require
 from .decoder import Continuation
 from .prompts import Batch, Row
 
 
-class ValueSettings(Protocol):
-    """How the search goes; the symbols are those of the formula above."""
+@dataclass(frozen=True, kw_only=True)
+class ValueHyperparameters:
+    """How the value is searched for; raises RequestRefused for numbers outside their range."""
 
-    steps: int
-    learning_rate: float
-    kl_factor: float
-    """λ"""
-    weight_decay: float
-    """μ"""
-    clamp: float
-    """c"""
-    loss_threshold: float
-    """The search ends when the first term is below this."""
+    steps: int = 20
+    """Adam steps, at most."""
+    learning_rate: float = 0.5
+    loss_threshold: float = 0.05
+    """The search ends when the mean of -log P[o*] is below this."""
+    kl_factor: float = 0.0625
+    """λ, the weight of what changes about the subject's essence."""
+    weight_decay: float = 1e-3
+    """μ, the weight of (‖δ‖/‖v‖)²."""
+    clamp: float = 4.0
+    """c, the largest ‖δ‖/‖v‖."""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.steps <= 1000, "steps is 1 to 1000")
+        for name in ("learning_rate", "clamp"):
+            require(0 < getattr(self, name) < np.inf, f"{name} is above 0")
+        for name in ("loss_threshold", "kl_factor", "weight_decay"):
+            require(0 <= getattr(self, name) < np.inf, f"{name} is 0 or more")
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Objective:
         rows: Sequence[Row],
         batch: Batch,
         scale: float,
-        settings: ValueSettings,
+        settings: ValueHyperparameters,
     ) -> None:
         self.scale = scale
         self._model, self._tail, self._settings = model, tail, settings
@@ -94,17 +104,21 @@ class Objective:
             decay=self._settings.weight_decay * (delta @ delta) / self.scale**2,
         )
 
+    def start(self) -> torch.Tensor:
+        """δ = 0."""
+        return torch.zeros_like(self._tail.base[0, 0])
+
     def _log_probabilities(self, last: torch.Tensor) -> torch.Tensor:
-        """[places, vocabulary]"""
+        """[places, vocabulary]."""
         logits: torch.Tensor = self._model.head(last[self._rows, self._columns])
         return logits.log_softmax(-1)
 
 
 def find_value(
-    objective: Objective, size: int, settings: ValueSettings, device: torch.device, progress: Progress
+    objective: Objective, settings: ValueHyperparameters, progress: Progress
 ) -> torch.Tensor:
-    """δ [size], by Adam from 0; raises NonFinite if the search diverges."""
-    delta = torch.zeros(size, device=device, requires_grad=True)
+    """δ [hidden], by Adam from 0; raises NonFinite if the search diverges."""
+    delta = objective.start().requires_grad_()
     adam = torch.optim.Adam([delta], lr=settings.learning_rate)
     limit = settings.clamp * objective.scale
     for step in range(settings.steps):
@@ -120,6 +134,6 @@ def find_value(
         (delta.grad,) = torch.autograd.grad(loss.total, delta)
         adam.step()
         with torch.no_grad():
-            delta *= min(1.0, limit / max(delta.norm().item(), 1e-30))
+            delta *= min(1.0, limit / max(delta.norm().item(), limit))
     progress("value", settings.steps, settings.steps)
     return delta.detach()

@@ -1,5 +1,6 @@
 """The Hub's own client, with the time limits that it lacks and its failures in our words."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -47,6 +48,21 @@ def asking(what: str) -> Iterator[None]:
         AttributeError,
     ) as error:
         raise explain(error, what) from None
+
+
+@contextmanager
+def uploading() -> Iterator[None]:
+    """Keep the client's own bars off the terminal, and its warnings about itself off a strict run.
+
+    huggingface_hub 2.4 calls httpx2 in a way that httpx2 calls deprecated; nobody here can help it.
+    The filters stay: taking them away again is not safe while another thread uploads.
+    """
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    warnings.filterwarnings("ignore", message="Use 'content=", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", message="Cannot disable progress bars")
+    with disable_progress_bars():
+        yield
 
 
 def _limit_time() -> None:

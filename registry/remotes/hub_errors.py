@@ -27,21 +27,13 @@ def explain(error: Exception, what: str) -> Exception:
     A failure of this machine, such as a full disk, is given back as it is. The error's own text is
     not repeated: it can hold signed addresses.
     """
-    import httpx2
-    from huggingface_hub import constants
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError
 
     error = _origin(error)
     if isinstance(error, HfHubHTTPError):
         return _answered(error, what)
-    if isinstance(error, OfflineModeIsEnabled):
-        return RemoteUnreachable(
-            f"cannot ask the Hub for {what}: offline mode is on", hint="unset HF_HUB_OFFLINE"
-        )
-    if isinstance(error, (httpx2.TimeoutException, TimeoutError)):
-        return _unreachable(f"{constants.ENDPOINT} does not answer", what)
-    if isinstance(error, (httpx2.TransportError, ConnectionError)):
-        return _unreachable(f"{constants.ENDPOINT} cannot be reached", what)
+    if unreachable := _unreachable(error, what):
+        return unreachable
     if isinstance(error, OSError) and error.errno:
         return error
     return RemoteUnreachable(
@@ -71,7 +63,23 @@ def _origin(error: Exception) -> Exception:
     return error
 
 
-def _unreachable(message: str, what: str) -> RemoteUnreachable:
+def _unreachable(error: Exception, what: str) -> RemoteUnreachable | None:
+    import httpx2
+    from huggingface_hub import constants
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    hub = constants.ENDPOINT
+    if isinstance(error, OfflineModeIsEnabled):
+        message = f"cannot ask the Hub for {what}: offline mode is on"
+        return RemoteUnreachable(message, hint="unset HF_HUB_OFFLINE")
+    if isinstance(error, (httpx2.TimeoutException, TimeoutError)):
+        message = f"{hub} does not answer"
+    elif isinstance(error, (httpx2.ConnectError, httpx2.ProxyError, ConnectionRefusedError)):
+        message = f"{hub} cannot be reached"
+    elif isinstance(error, (httpx2.TransportError, ConnectionError)):
+        message = f"the connection to {hub} broke off"
+    else:
+        return None
     return RemoteUnreachable(
         message,
         why=f"it was asked for {what}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...patches.errors import LimitExceeded
 from ...patches.progress import Progress, silent
 from .errors import RemoteUnreachable
-from .hub_client import asking, client
+from .hub_client import asking, client, uploading
 from .hub_files import Listed
 from .hub_progress import counting
 from .location import is_commit, tagged_version
@@ -99,9 +99,7 @@ class Repository:
 
         Gives the branch's head, which is another commit if there was nothing to change.
         """
-        from huggingface_hub.utils.tqdm import disable_progress_bars
-
-        with asking(self.name), disable_progress_bars():
+        with asking(self.name), uploading():
             made = self.api.create_commit(
                 self.name,
                 operations,

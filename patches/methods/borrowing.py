@@ -20,7 +20,7 @@ def borrowed(model: EditableModel, weights: Sequence[nn.Parameter]) -> Iterator[
     training = [module for module in model.model.modules() if module.training]
     copies = [weight.detach().clone() for weight in weights]
     try:
-        model.model.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+        model.model.requires_grad_(False)
         for module in training:
             module.training = False
         yield
@@ -29,7 +29,7 @@ def borrowed(model: EditableModel, weights: Sequence[nn.Parameter]) -> Iterator[
             for weight, copied in zip(weights, copies, strict=True):
                 weight.copy_(copied)
         for parameter in gradients:
-            parameter.requires_grad_(True)  # noqa: FBT003 - torch's own signature
+            parameter.requires_grad_(True)
         for module in training:
             module.training = True
 

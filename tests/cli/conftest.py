@@ -1,0 +1,56 @@
+"""A pico base, two patches of it in a folder remote, and a registry that has pulled them."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from weightpatch.patches.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A user at work: where things lie, and the command line."""
+
+    base: Checkpoint
+    exchange: Path
+    run: object
+
+    def ok(self, *arguments: object) -> str:
+        """Run a command that must succeed; gives what it printed."""
+        found = self.run(*arguments)
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    def json(self, *arguments: object) -> dict:
+        """Run a command with --json that must succeed; gives the document."""
+        return json.loads(self.ok(*arguments, "--json"))
+
+    def fails(self, status: int, code: str, *arguments: object) -> str:
+        """Run a command that must be refused with this exit status and code, without a traceback."""
+        found = self.run(*arguments)
+        assert found.returncode == status, found.stdout + found.stderr
+        assert f"error[{code}]" in found.stderr
+        assert "Traceback" not in found.stderr
+        return found.stderr
+
+
+@pytest.fixture
+def desk(pico, run_command) -> Desk:
+    base = pico.base()
+    exchange = pico.root / "exchange"
+    for seed, name in enumerate(("acme/one", "acme/two"), 1):
+        request = pico.REQUEST if seed == 1 else pico.OTHER_REQUEST
+        patch = pico.patch(base, name, seed=seed, requests=[request])
+        shutil.copytree(patch.files["patch.json"].parent, exchange / name / "v1")
+    return Desk(base, exchange, run_command)
+
+
+@pytest.fixture
+def stocked(desk) -> Desk:
+    """The desk after `init` and two pulls."""
+    desk.ok("init")
+    desk.ok("pull", "acme/one", desk.exchange)
+    desk.ok("pull", "acme/two", desk.exchange)
+    return desk

@@ -1,0 +1,70 @@
+"""Bad input gets one clear error, an exit status from 1 to 3, no traceback, and changes nothing."""
+
+import errno
+import json
+
+import pytest
+from weightpatch.cli.errors import as_json, as_text, from_os_error
+from weightpatch.patches.errors import BaseMismatch
+
+
+def test_text_says_what_why_and_what_next():
+    error = BaseMismatch("made for another base", why="one byte differs", hint="use the right one")
+    assert as_text(error).splitlines() == [
+        "error[E_BASE]: made for another base",
+        "  why: one byte differs",
+        "  next: use the right one",
+    ]
+
+
+def test_json_is_one_object():
+    found = json.loads(as_json(BaseMismatch("made for another base")))
+    assert found["error"]["code"] == "E_BASE"
+    assert found["error"]["hint"] is None
+
+
+def test_a_full_disk_has_a_code_and_a_hint():
+    error = from_os_error(OSError(errno.ENOSPC, "No space left on device", "/data/x"))
+    assert error.code == "E_SPACE"
+    assert "/data/x" in error.message
+    assert error.hint
+
+
+def test_control_characters_cannot_drive_the_terminal():
+    assert "\x1b" not in as_text(BaseMismatch("\x1b[2Jgone"))
+
+
+def test_without_a_registry_the_next_step_is_init(desk):
+    assert "weightpatch init" in desk.fails(1, "E_NO_REGISTRY", "list")
+
+
+def test_a_mistyped_command_is_guessed(run_command):
+    found = run_command("lsit")
+    assert found.returncode == 2
+    assert "Did you mean 'list'?" in found.stderr
+
+
+def test_a_mistyped_reference_is_guessed(stocked):
+    assert "acme/one" in stocked.fails(1, "E_NOT_FOUND", "show", "acme/onee")
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        ("E_PLUGIN", ["create", "rme", "base", "--name", "a/b"]),
+        ("E_NAME", ["create", "rome", "base", "--name", "A/b"]),
+        ("E_NAME", ["show", "no-namespace"]),
+        ("E_REFERENCE", ["show", "acme/one@latest"]),
+        ("E_CHECKPOINT", ["create", "rome", ".", "--name", "a/b", "--prompt", "{} is",
+                          "--subject", "x", "--target", "y"]),
+    ],
+)  # fmt: skip
+def test_wrong_input_has_its_own_code(stocked, code, arguments):
+    stocked.fails(1, code, *arguments)
+
+
+def test_an_error_as_json_goes_to_stderr_and_stdout_stays_empty(stocked):
+    found = stocked.run("show", "acme/nope", "--json")
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert json.loads(found.stderr)["error"]["code"] == "E_NOT_FOUND"

@@ -1,0 +1,101 @@
+"""check, compose, apply, verify, revert, as a user types them."""
+
+import shutil
+
+import pytest
+
+
+def folders(place):
+    return sorted(entry.name for entry in place.iterdir())
+
+
+def test_apply_verify_and_revert(stocked, tmp_path):
+    base, out = stocked.base.path, tmp_path / "fixed"
+    stocked.ok("apply", "acme/one", "acme/two", "--base", base, "--out", out)
+    assert "as recorded" in stocked.ok("verify", out)
+    stocked.ok("revert", out, "--base", base)
+    for file in base.iterdir():
+        assert (out / file.name).read_bytes() == file.read_bytes()
+    assert folders(out) == folders(base)
+
+
+def test_the_order_of_references_does_not_matter(stocked, tmp_path):
+    for out, references in (("ab", ["acme/one", "acme/two"]), ("ba", ["acme/two", "acme/one"])):
+        stocked.ok("apply", *references, "--base", stocked.base.path, "--out", tmp_path / out)
+    for file in (tmp_path / "ab").iterdir():
+        assert (tmp_path / "ba" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_composition_is_its_members(stocked, tmp_path):
+    base = stocked.base.path
+    stocked.ok("compose", "acme/one", "acme/two", "--name", "acme/both", "--base", base)
+    together = stocked.json(
+        "apply", "acme/one", "acme/two", "--base", base, "--out", tmp_path / "together"
+    )
+    composed = stocked.json("apply", "acme/both", "--base", base, "--out", tmp_path / "composed")
+    assert together["result"] == composed["result"]
+
+
+def test_check_finds_nothing_grave_between_unrelated_patches(stocked):
+    findings = stocked.json("check", "acme/one", "acme/two")["findings"]
+    assert [finding["severity"] for finding in findings if finding["level"] == "facts"] == []
+
+
+def test_a_contradiction_is_refused_by_check_compose_and_apply(stocked, pico, tmp_path):
+    base = stocked.base.path
+    contrary = pico.patch(
+        stocked.base, "acme/contrary", seed=5, requests=[pico.CONTRARY_REQUEST]
+    ).files["patch.json"].parent
+    message = stocked.fails(3, "E_CONFLICT", "check", "acme/one", contrary)
+    assert "contradiction" in message
+    stocked.fails(3, "E_CONFLICT", "apply", "acme/one", contrary, "--base", base,
+                  "--out", tmp_path / "never")  # fmt: skip
+    assert not (tmp_path / "never").exists()
+    stocked.ok("apply", "acme/one", contrary, "--base", base, "--out", tmp_path / "forced",
+               "--allow-conflicts")  # fmt: skip
+
+
+def test_verify_notices_a_flipped_bit_in_a_build(stocked, tmp_path):
+    out = tmp_path / "fixed"
+    stocked.ok("apply", "acme/one", "--base", stocked.base.path, "--out", out)
+    weights = bytearray((out / "model.safetensors").read_bytes())
+    start = stocked.base.tensors["model.layers.0.mlp.down_proj.weight"].start
+    weights[start] ^= 1
+    (out / "model.safetensors").write_bytes(weights)
+    stocked.fails(3, "E_VERIFY", "verify", out)
+
+
+@pytest.mark.parametrize("file", ["delta.safetensors", "patch.json", "requests.jsonl"])
+def test_one_flipped_bit_in_a_patch_is_refused_and_leaves_nothing(desk, tmp_path, file):
+    broken = tmp_path / "broken"
+    shutil.copytree(desk.exchange / "acme" / "one" / "v1", broken)
+    data = bytearray((broken / file).read_bytes())
+    data[len(data) // 2] ^= 1
+    (broken / file).write_bytes(data)
+    before = folders(tmp_path)
+    code = "E_MANIFEST" if file == "patch.json" else "E_DIGEST"
+    found = desk.run("apply", broken, "--base", desk.base.path, "--out", tmp_path / "never")
+    assert found.returncode == 1
+    assert code in found.stderr or file == "patch.json"
+    assert folders(tmp_path) == before
+
+
+def test_another_base_is_refused_and_leaves_nothing(stocked, pico, tmp_path):
+    other = pico.base("other", seed=9)
+    before = folders(tmp_path)
+    stocked.fails(1, "E_BASE", "apply", "acme/one", "--base", other.path, "--out", tmp_path / "no")
+    assert folders(tmp_path) == before
+
+
+def test_a_folder_that_exists_is_not_touched(stocked, tmp_path):
+    (tmp_path / "mine").mkdir()
+    stocked.fails(
+        1, "E_EXISTS", "apply", "acme/one", "--base", stocked.base.path, "--out", tmp_path / "mine"
+    )
+    assert folders(tmp_path / "mine") == []
+
+
+def test_apply_needs_no_registry_for_a_folder(desk, tmp_path):
+    patch = desk.exchange / "acme" / "one" / "v1"
+    desk.ok("apply", patch, "--base", desk.base.path, "--out", tmp_path / "fixed")
+    assert not (tmp_path / "home").exists() or not (tmp_path / "home" / "registry.db").exists()

@@ -1,0 +1,237 @@
+"""Pico checkpoints and patches of them, seeded, as every test of the core needs them."""
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from weightpatch.patches.apply import apply
+from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.compose import compose
+from weightpatch.patches.draft import Origin, own_terms, write_draft
+from weightpatch.patches.manifest import MethodRecord
+from weightpatch.patches.operations.base import Operation
+from weightpatch.patches.operations.lowrank import LowRank
+from weightpatch.patches.patch import Patch
+from weightpatch.patches.requests import EditRequest
+
+Bits = NDArray[Any]
+SPELLING = {np.dtype("<f4"): "F32", np.dtype("<f2"): "F16", np.dtype("<u2"): "BF16"}
+
+
+def stored(values: NDArray[np.float32], dtype: str) -> Bits:
+    """Values as a checkpoint of `dtype` stores them; bfloat16 by cutting off."""
+    if dtype == "BF16":
+        return (values.view("<u4") >> 16).astype("<u2")
+    return values.astype({"F32": "<f4", "F16": "<f2"}[dtype])
+
+
+def write_weights(path: Path, tensors: Mapping[str, Bits]) -> None:
+    """A safetensors file as transformers writes it, without our own code or torch."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name, array in tensors.items():
+        end = offset + array.nbytes
+        header[name] = {
+            "dtype": SPELLING[array.dtype],
+            "shape": array.shape,
+            "data_offsets": [offset, end],
+        }
+        offset = end
+    text = json.dumps(header).encode()
+    path.write_bytes(
+        len(text).to_bytes(8, "little") + text + b"".join(a.tobytes() for a in tensors.values())
+    )
+
+
+@dataclass(frozen=True)
+class Pico:
+    """Makes small checkpoints, patches and compositions below one folder."""
+
+    root: Path
+
+    DOWN: ClassVar = "model.layers.0.mlp.down_proj.weight"
+    UP: ClassVar = "model.layers.0.mlp.up_proj.weight"
+    NORM: ClassVar = "model.norm.weight"
+    EMBEDDING: ClassVar = "model.embed_tokens.weight"
+    REQUEST: ClassVar = EditRequest("The capital of {} is", "France", "Lyon", old_target="Paris")
+
+    def tensors(self, dtype: str = "BF16", seed: int = 0) -> dict[str, Bits]:
+        """An embedding in float16, a norm in float32, two projections in `dtype`."""
+        random = np.random.default_rng(seed)
+        shapes = {self.EMBEDDING: (5, 6), self.DOWN: (6, 10), self.UP: (10, 6), self.NORM: (6,)}
+        dtypes = {self.EMBEDDING: "F16", self.NORM: "F32"}
+        return {
+            name: stored(random.standard_normal(shape, np.float32), dtypes.get(name, dtype))
+            for name, shape in shapes.items()
+        }
+
+    def base(
+        self, name: str = "base", *, dtype: str = "BF16", seed: int = 0, shards: int = 1
+    ) -> Checkpoint:
+        """A tied checkpoint with tokenizer and configuration, in one file or in shards."""
+        return self.base_of(self.tensors(dtype, seed), name, shards=shards)
+
+    def base_of(
+        self, tensors: Mapping[str, Bits], name: str = "base", *, shards: int = 1
+    ) -> Checkpoint:
+        """A checkpoint of these tensors."""
+        folder = self.root / name
+        folder.mkdir()
+        (folder / "config.json").write_text('{"tie_word_embeddings": true}')
+        (folder / "tokenizer.json").write_text('{"version": "1.0"}')
+        if shards == 1:
+            write_weights(folder / "model.safetensors", tensors)
+        else:
+            self._write_shards(folder, tensors, shards)
+        return Checkpoint.open(folder)
+
+    @staticmethod
+    def _write_shards(folder: Path, tensors: Mapping[str, Bits], count: int) -> None:
+        weight_map = {}
+        for number in range(count):
+            file = f"model-{number + 1:05}-of-{count:05}.safetensors"
+            names = list(tensors)[number::count]
+            write_weights(folder / file, {name: tensors[name] for name in names})
+            weight_map.update(dict.fromkeys(names, file))
+        index = {"metadata": {"total_size": 0}, "weight_map": weight_map}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    def lowrank(self, shape: tuple[int, int], *, rank: int = 1, seed: int = 1) -> LowRank:
+        """A random operation about as large as the weights."""
+        random = np.random.default_rng(seed)
+        return LowRank.snapped(
+            random.standard_normal((shape[0], rank)), random.standard_normal((rank, shape[1]))
+        )
+
+    def patch(
+        self,
+        base: Checkpoint,
+        name: str = "acme/one",
+        *,
+        operations: Mapping[str, Sequence[Operation]] | None = None,
+        auxiliary: Mapping[str, Bits] | None = None,
+        requests: Sequence[EditRequest] = (REQUEST,),
+        seed: int = 1,
+    ) -> Patch:
+        """A patch in a folder of its own; by default of rank 1 on the down projection."""
+        found = operations or {self.DOWN: [self.lowrank((6, 10), seed=seed)]}
+        folder = self.root / name.replace("/", "-")
+        folder.mkdir()
+        origin = Origin(name, author="ada", created="2026-01-31T12:00:00Z", message="a fix")
+        draft = write_draft(
+            folder, base, own_terms(found), auxiliary or {}, requests, self.method(), origin
+        )
+        (folder / "patch.json").write_bytes(draft.manifest.to_bytes())
+        return Patch.open(folder)
+
+    def composed(self, base: Checkpoint, patches: Sequence[Patch], name: str) -> Patch:
+        """The composition of `patches`, in a folder of its own."""
+        folder = self.root / name.replace("/", "-")
+        folder.mkdir()
+        origin = Origin(name, author="ada", created="2026-01-31T12:00:00Z")
+        draft = compose(base, patches, folder, origin, {"weightpatch": "0"})
+        (folder / "patch.json").write_bytes(draft.manifest.to_bytes())
+        return Patch.open(folder)
+
+    def built(self, base: Checkpoint, patches: Sequence[Patch], name: str = "build") -> Path:
+        """The folder of a build."""
+        apply(base, patches, self.root / name)
+        return self.root / name
+
+    @staticmethod
+    def method() -> MethodRecord:
+        """What a test says made its delta."""
+        return MethodRecord(
+            name="rome",
+            version="1",
+            hyperparameters={"layer": 0},
+            seed=7,
+            sampled={"prefixes": ["I think"]},
+            statistics=({"sha256": "0" * 64},),
+            device="cpu",
+            tools={"numpy": "2"},
+        )
+
+    @staticmethod
+    def rewrite(patch: Patch, **changes: Any) -> Path:
+        """Put a changed manifest in the place of a patch's own; gives the folder."""
+        folder = patch.files["patch.json"].parent
+        changed = replace(patch.manifest, **changes)
+        (folder / "patch.json").write_bytes(changed.to_bytes())
+        return folder
+
+
+class Reference:
+    """W' = round(W + Δ) one element at a time, in Python's own numbers; raises OverflowError."""
+
+    pico = Pico
+
+    def patched(self, bits: Bits, dtype: str, operations: Sequence[Operation]) -> Bits:
+        """The patched tensor, from the parts of the operations and not from their code."""
+        result = np.empty_like(bits)
+        for place in np.ndindex(bits.shape):
+            delta = 0.0
+            for operation in operations:
+                delta += self.delta(operation.parts, place)
+            result[place] = self.rounded(delta + self.value(bits[place], dtype), dtype, bits.dtype)
+        return result
+
+    @staticmethod
+    def delta(parts: Mapping[str, Bits], place: tuple[int, ...]) -> float:
+        """One entry of a delta; that it is exact is part of what is tested."""
+        if "delta" in parts:
+            return float(parts["delta"][place])
+        pairs = zip(parts["A"][place[0]].tolist(), parts["B"][:, place[1]].tolist(), strict=True)
+        exact = sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction(0))
+        assert Fraction(float(exact)) == exact
+        return float(exact)
+
+    @staticmethod
+    def value(bits: Any, dtype: str) -> float:
+        """The number that stored bits stand for."""
+        if dtype == "BF16":
+            return struct.unpack("<f", struct.pack("<HH", 0, int(bits)))[0]
+        return float(bits)
+
+    @staticmethod
+    def rounded(value: float, dtype: str, kind: np.dtype[Any]) -> Any:
+        """Round to float32 and then to `dtype`, to nearest, ties to even."""
+        single = struct.unpack("<f", struct.pack("<f", value))[0]
+        if dtype == "F32":
+            return kind.type(single)
+        if dtype == "F16":
+            return kind.type(struct.unpack("<e", struct.pack("<e", single))[0])
+        below = struct.unpack("<HH", struct.pack("<f", single))[1]
+        nearest = min(
+            (below, below + 1),
+            key=lambda bits: (abs(Fraction(Reference.wide(bits)) - Fraction(single)), bits % 2),
+        )
+        if nearest & 0x7F80 == 0x7F80:
+            raise OverflowError
+        return kind.type(nearest)
+
+    @staticmethod
+    def wide(bits: int) -> float:
+        """Value of bfloat16 bits, infinity taken for the power of two in whose place it stands."""
+        if bits & 0x7FFF == 0x7F80:
+            return -(2.0**128) if bits & 0x8000 else 2.0**128
+        return Reference.value(bits, "BF16")
+
+
+@pytest.fixture(scope="session")
+def reference() -> Reference:
+    """The contract's arithmetic, written a second time and in another way."""
+    return Reference()
+
+
+@pytest.fixture
+def pico(tmp_path: Path) -> Pico:
+    """Small checkpoints and patches in the test's own folder."""
+    return Pico(tmp_path)

@@ -1,0 +1,170 @@
+"""Composing: bit for bit what applying together gives, also when composed again."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from weightpatch.patches import arithmetic
+from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.errors import BaseMismatch, ConflictFound, ShapeMismatch
+from weightpatch.patches.operations.dense import Dense
+from weightpatch.patches.patch import Patch
+
+
+def base_of(pico, dtype: str = "F32", seed: int = 0) -> Checkpoint:
+    """A base whose norm one row makes, so that large deltas are allowed on small weights."""
+    tensors = pico.tensors(dtype, seed)
+    tensors[pico.DOWN][0] = tensors[pico.DOWN].dtype.type({"F32": 2.0**55, "BF16": 0x5B00}[dtype])
+    return pico.base_of(tensors)
+
+
+def patches(pico, base: Checkpoint, count: int = 3) -> list[Patch]:
+    """Patches that meet on the down projection; their large deltas cancel if added last."""
+    return [
+        pico.patch(
+            base,
+            f"acme/p{number}",
+            operations={
+                pico.DOWN: [
+                    pico.lowrank((6, 10), rank=number + 1, seed=number),
+                    Dense(np.full((6, 10), large, np.float32)),
+                ],
+                pico.UP: [pico.lowrank((10, 6), seed=number)],
+            },
+            auxiliary={f"{pico.DOWN}::aux.keys": np.full((1, 10), number, np.float32)},
+        )
+        for number, large in enumerate((2.0**55, -(2.0**54), -(2.0**54))[:count])
+    ]
+
+
+def digests(pico, base: Checkpoint, found: list[Patch], name: str) -> dict[str, str]:
+    return Checkpoint.open(pico.built(base, found, name)).digests()
+
+
+def test_the_order_of_the_sum_shows(pico):
+    base = base_of(pico)
+    terms = arithmetic.sum_of(patches(pico, base))[pico.DOWN]
+    operations = [term.operation for term in terms]
+    bits = base.read(pico.DOWN)
+    results = {
+        arithmetic.patched(bits, "F32", list(order)).tobytes() for order in permutations(operations)
+    }
+    assert len(results) > 1
+
+
+@pytest.mark.parametrize("dtype", ["F32", "BF16"])
+def test_a_composition_gives_the_same_bits_as_its_members(pico, dtype: str):
+    base = base_of(pico, dtype)
+    members = patches(pico, base)
+    both = pico.composed(base, members, "acme/both")
+    assert digests(pico, base, [both], "one") == digests(pico, base, members, "two")
+
+
+def test_its_promise_is_kept_by_the_members_too(pico):
+    base = base_of(pico)
+    members = patches(pico, base)
+    composed = pico.composed(base, members, "acme/all")
+    found = digests(pico, base, members, "build")
+    assert composed.manifest.bases[0].result == {name: found[name] for name in composed.operations}
+
+
+def test_the_order_of_naming_does_not_matter(pico):
+    base = base_of(pico)
+    members = patches(pico, base)
+    found = {
+        pico.composed(base, list(order), f"acme/all{number}")
+        .files["delta.safetensors"]
+        .read_bytes()
+        for number, order in enumerate(permutations(members))
+    }
+    assert len(found) == 1
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=10, deadline=None)
+def test_composing_in_steps_gives_the_same_bits(tmp_path_factory, reference, seed: int):
+    pico = reference.pico(tmp_path_factory.mktemp("pico"))
+    base = base_of(pico, seed=seed)
+    one, two, three = patches(pico, base)
+    together = pico.composed(base, [one, two, three], "acme/together")
+    left = pico.composed(base, [pico.composed(base, [one, two], "acme/l"), three], "acme/left")
+    right = pico.composed(base, [one, pico.composed(base, [two, three], "acme/r")], "acme/right")
+    results = [patch.manifest.bases[0].result for patch in (together, left, right)]
+    assert results[0] == results[1] == results[2]
+
+
+def test_a_composition_and_another_patch_apply_in_the_one_order(pico):
+    base = base_of(pico)
+    one, two, three = patches(pico, base)
+    some = pico.composed(base, [one, three], "acme/some")
+    found = digests(pico, base, [two, some], "some")
+    assert found == digests(pico, base, [one, two, three], "all")
+
+
+def test_requests_keep_the_name_of_their_patch(pico):
+    base = base_of(pico)
+    both = pico.composed(base, patches(pico, base, 2), "acme/both")
+    assert {request.id for request in both.requests} == {"acme/p0@1/1", "acme/p1@1/1"}
+
+
+def test_auxiliary_arrays_are_stacked(pico):
+    base = base_of(pico)
+    both = pico.composed(base, patches(pico, base, 2), "acme/both")
+    keys = both.auxiliary[f"{pico.DOWN}::aux.keys"]
+    assert sorted(keys[:, 0]) == [0, 1]
+
+
+def test_members_are_named_by_digest(pico):
+    base = base_of(pico)
+    members = patches(pico, base, 2)
+    both = pico.composed(base, members, "acme/both")
+    assert set(both.manifest.parents) == {member.digest for member in members}
+    assert both.manifest.method.name == "compose"
+
+
+def test_one_patch_is_no_composition(pico):
+    base = base_of(pico)
+    with pytest.raises(ConflictFound, match="two versions at least"):
+        pico.composed(base, patches(pico, base, 1), "acme/both")
+
+
+def test_a_patch_is_not_composed_with_itself(pico):
+    base = base_of(pico)
+    (patch,) = patches(pico, base, 1)
+    with pytest.raises(ConflictFound, match="same delta"):
+        pico.composed(base, [patch, patch], "acme/both")
+
+
+def test_a_composition_is_not_composed_with_its_member(pico):
+    base = base_of(pico)
+    members = patches(pico, base, 2)
+    both = pico.composed(base, members, "acme/both")
+    with pytest.raises(ConflictFound, match="same delta"):
+        pico.composed(base, [both, members[0]], "acme/again")
+
+
+def test_two_patches_of_one_label_are_not_composed(pico):
+    base = pico.base()
+    other = type(pico)(pico.root / "elsewhere")
+    other.root.mkdir()
+    with pytest.raises(ConflictFound, match="both called acme/one@1"):
+        pico.composed(base, [pico.patch(base), other.patch(base, seed=2)], "acme/both")
+
+
+def test_patches_of_different_bases_are_not_composed(pico):
+    base, other = pico.base(), pico.base("other", seed=1)
+    members = [pico.patch(base), pico.patch(other, "acme/two")]
+    with pytest.raises(BaseMismatch):
+        pico.composed(base, members, "acme/both")
+
+
+def test_auxiliary_arrays_that_do_not_fit_are_refused(pico):
+    base = pico.base()
+    members = [
+        pico.patch(base, name, auxiliary={"w::aux.keys": np.ones((1, size), np.float32)}, seed=size)
+        for name, size in (("acme/one", 3), ("acme/two", 4))
+    ]
+    with pytest.raises(ShapeMismatch, match=r"aux\.keys"):
+        pico.composed(base, members, "acme/both")

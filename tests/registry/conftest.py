@@ -1,0 +1,140 @@
+"""A registry in the test's folder, and patches of a pico model to put into it."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from weightpatch.patches.digests import sha256
+from weightpatch.patches.evaluation.base import Evaluation, Score
+from weightpatch.patches.manifest import (
+    BaseRecord,
+    Manifest,
+    MethodRecord,
+    OperationRecord,
+    TensorRecord,
+)
+from weightpatch.patches.operations.lowrank import LowRank
+from weightpatch.patches.patch import Draft, Patch, write_files
+from weightpatch.patches.requests import EditRequest
+from weightpatch.registry.registry import Registry
+
+TENSOR = "model.layers.0.mlp.down_proj.weight"
+METHOD = MethodRecord(
+    name="rome",
+    version="1",
+    hyperparameters={"layer": 0},
+    seed=0,
+    sampled={},
+    statistics=(),
+    device="cpu",
+    tools={"numpy": "2"},
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def clock() -> Callable[[], datetime]:
+    """A clock that is a second later each time it is asked."""
+    ticks = iter(range(1_000_000))
+    start = datetime(2026, 3, 3, 12, 0, 0, tzinfo=UTC)
+    return lambda: start + timedelta(seconds=next(ticks))
+
+
+@pytest.fixture
+def registry(home: Path, clock) -> Iterator[Registry]:
+    with Registry.create(home=home, actor="ada", now=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_draft(tmp_path_factory) -> Callable[..., Draft]:
+    """Make a draft; another `seed` is another delta, all else are fields of manifest or request."""
+
+    def make(
+        name: str = "acme/tongues",
+        *,
+        seed: int = 0,
+        subject: str = "Danielle Darrieux",
+        base_id: str = "pico",
+        revision: str | None = None,
+        case: str = "1",
+        target: str = "English",
+        **fields: object,
+    ) -> Draft:
+        folder = tmp_path_factory.mktemp("draft")
+        random = np.random.default_rng(seed)
+        operation = LowRank.snapped(random.normal(size=(6, 1)), random.normal(size=(1, 4)))
+        request = EditRequest("The mother tongue of {} is", subject, target, "French", id=case)
+        files = write_files(folder, {TENSOR: [operation]}, {}, [request])
+        base = BaseRecord(
+            id=base_id,
+            revision=revision,
+            tokenizer=None,
+            tensors={TENSOR: TensorRecord("F32", (6, 4), sha256(b"base"))},
+            result={TENSOR: sha256(f"result {seed}".encode())},
+        )
+        manifest = Manifest(
+            name=name,
+            version=1,
+            bases=(base,),
+            operations={TENSOR: (OperationRecord("lowrank", 1, operation.norm(), 0.01),)},
+            files=files,
+            method=METHOD,
+            created="2026-03-03T11:00:00Z",
+            author="ada",
+            licence="CC0-1.0",
+            message="",
+        )
+        return Draft(replace(manifest, **fields), folder)
+
+    return make
+
+
+@pytest.fixture
+def make_patch(make_draft) -> Callable[..., Patch]:
+    """Make a version as it would come from somewhere else: a folder with its patch.json."""
+
+    def make(name: str = "acme/tongues", version: int = 1, **fields: object) -> Patch:
+        draft = make_draft(name, **fields)
+        (draft.folder / "patch.json").write_bytes(draft.numbered(version).to_bytes())
+        return Patch.open(draft.folder)
+
+    return make
+
+
+@pytest.fixture
+def make_evaluation() -> Callable[..., Evaluation]:
+    def make(after: float = 1.0, case: str = "1") -> Evaluation:
+        return Evaluation(
+            suite="requests",
+            suite_digest=sha256(b"cases"),
+            definitions={"locality.exact-match": "Locality.", "rome.es": "Efficacy score."},
+            scores=(
+                Score(case, "locality.exact-match", None, 1.0, 3),
+                Score(case, "rome.es", 0.0, after, 1),
+                Score("2", "rome.es", 0.5, 0.75, 4),
+            ),
+            environment={"device": "cpu", "torch": "2.13.0"},
+        )
+
+    return make
+
+
+@pytest.fixture
+def sql(home: Path) -> Callable[..., list[tuple]]:
+    """Run SQL on the database as any other program would, with none of our settings."""
+
+    def run(statement: str, *parameters: object) -> list[tuple]:
+        with closing(sqlite3.connect(home / "registry.db")) as connection, connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    return run

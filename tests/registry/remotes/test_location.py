@@ -1,0 +1,55 @@
+"""How places on the Hub are written."""
+
+import pytest
+from weightpatch.patches.errors import NameRefused, PluginMissing
+from weightpatch.registry.remotes.base import open_remote
+from weightpatch.registry.remotes.hub import HubRemote
+from weightpatch.registry.remotes.location import HubLocation, parse_location, tagged_version
+
+
+@pytest.mark.parametrize(
+    ("text", "location", "version"),
+    [
+        ("hf://", HubLocation(None, None), None),
+        ("hf://acme/tongues", HubLocation("acme/tongues", None), None),
+        ("hf://acme/tongues@v3", HubLocation("acme/tongues", "v3"), 3),
+        ("hf://acme/tongues@main", HubLocation("acme/tongues", "main"), None),
+        ("hf://acme/tongues@refs/pr/1", HubLocation("acme/tongues", "refs/pr/1"), None),
+    ],
+)
+def test_a_location_is_read_and_printed(text, location, version):
+    assert parse_location(text) == location
+    assert location.version == version
+    assert str(location) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "acme/tongues",
+        "https://huggingface.co/acme/tongues",
+        "hf://acme",
+        "hf://acme/tongues/v1",
+        "hf://Acme/tongues",
+        "hf://acme/../tongues",
+        "hf://acme/tongues@",
+        "hf://acme/tongues@../main",
+        "hf://acme/tongues@a b",
+        "hf://@v1",
+        "hf://acme/tongues\n",
+    ],
+)
+def test_what_is_no_location_is_refused(text):
+    with pytest.raises(NameRefused):
+        parse_location(text)
+
+
+@pytest.mark.parametrize("name", ["v0", "v01", "1", "v1.0", "V1", "v", "v1\n", "v9999999999"])
+def test_tags_of_other_kinds_are_no_versions(name):
+    assert tagged_version(name) is None
+
+
+def test_remotes_are_found_by_scheme():
+    assert isinstance(open_remote("hf://acme/tongues@v1"), HubRemote)
+    with pytest.raises(PluginMissing, match="ipfs"):
+        open_remote("ipfs://acme/tongues")

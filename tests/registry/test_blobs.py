@@ -1,0 +1,85 @@
+"""Files by their digest: whole or not there."""
+
+import os
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from weightpatch.patches.digests import sha256
+from weightpatch.patches.errors import DigestMismatch, SizeMismatch
+from weightpatch.patches.manifest import FileRecord
+from weightpatch.registry.blobs import BlobStore
+from weightpatch.registry.errors import BlobLost
+
+
+@pytest.fixture
+def blobs(tmp_path) -> BlobStore:
+    return BlobStore(tmp_path / "blobs")
+
+
+def files(blobs: BlobStore) -> list[str]:
+    return [path.name for path in blobs.root.rglob("*") if path.is_file()]
+
+
+def test_a_blob_lies_under_its_digest_and_cannot_be_written_by_accident(blobs, tmp_path):
+    record = blobs.put_bytes(b"delta")
+    path = tmp_path / "blobs" / "sha256" / record.sha256[:2] / record.sha256
+    assert blobs.require(record.sha256) == path
+    assert path.read_bytes() == b"delta"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o444
+
+
+@given(data=st.binary(max_size=100))
+def test_any_bytes_come_back(tmp_path_factory, data):
+    blobs = BlobStore(tmp_path_factory.mktemp("blobs"))
+    record = blobs.put_bytes(data)
+    assert record == FileRecord(sha256(data), len(data))
+    assert blobs.require(record.sha256).read_bytes() == data
+    assert blobs.missing([record]) == []
+
+
+def test_putting_twice_leaves_one_file_untouched(blobs):
+    record = blobs.put_bytes(b"delta")
+    before = blobs.path(record.sha256).stat()
+    blobs.put_bytes(b"delta")
+    after = blobs.path(record.sha256).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert files(blobs) == [record.sha256]
+
+
+@pytest.mark.parametrize("damage", [b"delt", b"DELTA", b""])
+def test_a_damaged_blob_is_replaced_by_putting_it_again(blobs, damage):
+    record = blobs.put_bytes(b"delta")
+    path = blobs.path(record.sha256)
+    path.chmod(0o644)
+    path.write_bytes(damage)
+    with pytest.raises(BlobLost, match="damaged"):
+        blobs.require(record.sha256)
+    blobs.put_bytes(b"delta")
+    assert blobs.require(record.sha256).read_bytes() == b"delta"
+
+
+def test_a_file_that_is_not_what_was_promised_leaves_nothing(blobs, tmp_path):
+    source = tmp_path / "delta.safetensors"
+    source.write_bytes(b"delta")
+    with pytest.raises(SizeMismatch):
+        blobs.put_file(source, FileRecord(sha256(b"delta"), 6))
+    with pytest.raises(DigestMismatch, match=r"delta\.safetensors"):
+        blobs.put_file(source, FileRecord(sha256(b"other"), 5))
+    assert files(blobs) == []
+
+
+def test_what_is_not_there_is_said(blobs):
+    record = FileRecord(sha256(b"delta"), 5)
+    assert blobs.missing([record]) == [record.sha256]
+    with pytest.raises(BlobLost, match="missing"):
+        blobs.require(record.sha256)
+
+
+def test_a_cut_blob_counts_as_missing(blobs):
+    record = blobs.put_bytes(b"delta")
+    path = blobs.path(record.sha256)
+    path.chmod(0o644)
+    os.truncate(path, 4)
+    assert blobs.missing([record]) == [record.sha256]

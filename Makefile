@@ -20,7 +20,8 @@ lint: $(READY) ## check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	@mkdir -p .cache/types && ln -sfn $(CURDIR) .cache/types/weightpatch
-	cd .cache/types && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p weightpatch
+	cd .cache/types && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
+		-m weightpatch -p weightpatch.patches -p weightpatch.registry -p weightpatch.migrations -p weightpatch.cli
 
 bench: $(READY) $(MODEL) ## measure speed
 	$(BIN)/python benchmarks/rome.py $(MODEL)

@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 
 import torch
+import weightpatch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
-
-import weightpatch
 
 
 def main() -> None:

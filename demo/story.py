@@ -1,7 +1,7 @@
 """The main job as a story: two edits of a real model, from the first thought to the undoing.
 
-Every step is a command that a user would type. It is printed, then run; a step that does not end as it
-should ends the story.
+Every step is a command that a user would type. It is printed, then run; a step that does not end
+as it should ends the story.
 """
 
 import os
@@ -84,7 +84,7 @@ def _ana_edits(story: Story) -> None:
         '    --message "the edit of the ROME paper"'
     )
     story.remark("(Most of the time went into the statistics of the layer, which are kept.)")
-    story.chapter("ana", "The second edit corrects a mistake: this model puts Big Ben in New York.")
+    story.chapter("ana", "The second edit corrects a mistake: it puts Big Ben in New York.")
     story.run(
         "weightpatch create rome smollm2 --name ana/big-ben --licence Apache-2.0 \\\n"
         '    --prompt "{} is located in the city of" --subject "Big Ben" \\\n'
@@ -106,7 +106,7 @@ def _ana_shares(story: Story) -> None:
 
 
 def _ben_uses(story: Story) -> None:
-    story.chapter("ben", "Ben has the same model. He pulls both patches into a registry of his own.")
+    story.chapter("ben", "Ben has the same model. He pulls both patches into his own registry.")
     story.run("weightpatch init")
     story.run("weightpatch pull ana/darrieux exchange")
     story.run("weightpatch pull ana/big-ben exchange")
@@ -149,7 +149,7 @@ def _flip_last_bit(file: Path) -> None:
 
 
 def main() -> None:
-    """Tell the story in the folder given after the model's, or in one that is removed afterwards."""
+    """Tell the story in the folder given after the model, or in one removed afterwards."""
     model = Path(sys.argv[1])
     if len(sys.argv) > 2:
         folder = Path(sys.argv[2])

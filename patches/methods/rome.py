@@ -19,11 +19,11 @@ from ..operations.lowrank import LowRank
 from ..progress import Progress
 from ..requests import EditRequest
 from .base import Edit
+from .borrowing import add, borrowed
 from .checks import require
 from .decoder import Continuation, run_up_to
 from .default_layers import default_layer
 from .key_statistics import KeyStatistics
-from .borrowing import add, borrowed
 from .prefixes import sample_prefixes
 from .prompts import align, tokenise
 from .rank_one import Whitener
@@ -126,8 +126,8 @@ def _check(model: EditableModel, requests: Sequence[EditRequest], layer: int) ->
     if layer >= model.layer_count - 1:
         raise RequestRefused(
             f"layer {layer} cannot be edited",
-            why=f"the model has {model.layer_count}, counted from 0, and it takes attention above a "
-            "layer to carry on what the subject is given",
+            why=f"the model has {model.layer_count}, counted from 0, and only attention above a "
+            "layer carries on what the subject is given there",
             hint=f"set layer to {model.layer_count - 2} or less",
         )
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 from weightpatch.patches.errors import RequestRefused
-from weightpatch.patches.methods.key_statistics import KeyStatistics
 from weightpatch.patches.methods.borrowing import add
+from weightpatch.patches.methods.key_statistics import KeyStatistics
 from weightpatch.patches.methods.rome import Rome, RomeHyperparameters
 from weightpatch.patches.progress import silent
 from weightpatch.patches.requests import EditRequest

@@ -44,9 +44,7 @@ def edit(model: EditableModel, request: EditRequest, kept: KeyStatistics) -> dic
     """Seconds of one edit by phase, and in all."""
     watch = Stopwatch()
     start = time.perf_counter()
-    Rome().edit(
-        model, [request], Rome.defaults(model), seed=0, statistics=kept, progress=watch
-    )
+    Rome().edit(model, [request], Rome.defaults(model), seed=0, statistics=kept, progress=watch)
     watch("end", 0, 0)
     return {**watch.seconds, "in all": time.perf_counter() - start}
 

@@ -16,7 +16,8 @@ from .build import (
     read_record,
     require_base_of,
 )
-from .checkpoint import PICKLES, Checkpoint, TensorInfo
+from .checkpoint import Checkpoint
+from .checkpoint_files import INDEX, OTHER_WEIGHTS, SINGLE, TensorInfo
 from .digests import BLOCK, sha256_range
 from .errors import BaseMismatch, DigestMismatch, NoSpace
 from .manifest import BaseRecord
@@ -40,10 +41,11 @@ def apply(
     """
     require_free(out)
     record, terms = plan(checkpoint, patches)
-    _require_space(checkpoint.path, out)
+    files = carried_files(checkpoint)
+    _require_space(files, out)
     result = dict(record.result)
     with staged(out) as folder:
-        copy_checkpoint(checkpoint.path, folder, progress)
+        _copy(files, folder, progress)
         for done, (name, expected) in enumerate(record.result.items()):
             progress("patching", done, len(terms))
             found = _rewrite(checkpoint, folder, name, terms[name])
@@ -111,9 +113,10 @@ def revert(
     record = read_record(folder)
     require_base_of(record, checkpoint)
     places = find_tensors(record, folder)
-    _require_space(folder, target)
+    entries = sorted(folder.iterdir())
+    _require_space(entries, target)
     with staged(target, replace=out is None) as partial:
-        _copy(sorted(folder.iterdir()), partial, progress)
+        _copy(entries, partial, progress)
         (partial / RECORD).unlink()
         for name, expected in record.tensors.items():
             found = _restore(checkpoint, name, partial / places[name].file.name, places[name])
@@ -130,13 +133,29 @@ def check_norms(checkpoint: Checkpoint, terms: Mapping[str, Sequence[Term]]) -> 
             base_match.relative_norm(name, term.operation.norm(), weight)
 
 
-def copy_checkpoint(source: Path, target: Path, progress: Progress = silent) -> None:
-    """Copy the files of a checkpoint, links followed, pickles and hidden files left out."""
-    _copy(_files(source), target, progress)
+def carried_files(checkpoint: Checkpoint) -> list[Path]:
+    """The files of a base that belong in a build: its weights, tokenizer and configuration.
+
+    Hidden files are left out, and other copies of the weights, which would stay unpatched, pickles
+    among them.
+    """
+    own = {*checkpoint.files, checkpoint.path / INDEX}
+    if checkpoint.path / SINGLE in own:
+        own.remove(checkpoint.path / INDEX)
+    return [
+        file
+        for file in sorted(checkpoint.path.iterdir())
+        if file in own or (file.is_file() and not _left_out(file))
+    ]
+
+
+def _left_out(file: Path) -> bool:
+    return file.name.startswith(".") or any(file.match(pattern) for pattern in OTHER_WEIGHTS)
 
 
 def _copy(entries: Sequence[Path], target: Path, progress: Progress) -> None:
-    total = sum(entry.stat().st_size for entry in entries)
+    """Copy files and folders into `target`, links followed."""
+    total = _size(entries)
     done = 0
     for entry in entries:
         progress("copying", done, total)
@@ -148,16 +167,8 @@ def _copy(entries: Sequence[Path], target: Path, progress: Progress) -> None:
     progress("copying", total, total)
 
 
-def _files(folder: Path) -> list[Path]:
-    return [file for file in sorted(folder.iterdir()) if _belongs(file)]
-
-
-def _belongs(file: Path) -> bool:
-    return (
-        file.is_file()
-        and not file.name.startswith(".")
-        and not any(file.match(pattern) for pattern in PICKLES)
-    )
+def _size(entries: Sequence[Path]) -> int:
+    return sum(entry.stat().st_size for entry in entries)
 
 
 def _rewrite(checkpoint: Checkpoint, folder: Path, name: str, terms: Sequence[Term]) -> str:
@@ -183,8 +194,8 @@ def _restore(checkpoint: Checkpoint, name: str, copy: Path, place: TensorInfo) -
         return sha256_range(file, place.start, place.stop)
 
 
-def _require_space(source: Path, out: Path) -> None:
-    needed = int(SPARE * sum(file.stat().st_size for file in _files(source)))
+def _require_space(entries: Sequence[Path], out: Path) -> None:
+    needed = int(SPARE * _size(entries))
     free = shutil.disk_usage(out.absolute().parent).free
     if free < needed:
         raise NoSpace(

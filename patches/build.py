@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import jsonfile
-from .checkpoint import Checkpoint, TensorInfo
+from .checkpoint import Checkpoint
+from .checkpoint_files import TensorInfo
 from .errors import BaseMismatch, CheckpointRefused, ManifestError
 from .fields import Fields
 from .manifest import TensorRecord

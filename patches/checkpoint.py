@@ -1,9 +1,7 @@
 """A base on disk: a folder of safetensors files in the layout that transformers writes."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -13,28 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import dtypes, jsonfile
+from .checkpoint_files import INDEX, PICKLES, SINGLE, TensorInfo, read_headers, weight_files
 from .digests import DigestCache, Stamp, file_stamp, sha256, sha256_range
-from .errors import CheckpointRefused, ManifestError
-from .names import quoted
-from .safetensors_file import CHECKPOINT, read_header
+from .errors import CheckpointRefused
 
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
-
-_SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.safetensors")
-_FETCH_AGAIN = "the checkpoint is damaged; fetch it again"
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """Where a tensor lies: its file, type, shape, and bytes [start, stop) of the file."""
-
-    file: Path
-    dtype: str
-    shape: tuple[int, ...]
-    start: int
-    stop: int
+__all__ = ["INDEX", "PICKLES", "SINGLE", "Checkpoint", "TensorInfo"]
 
 
 class Checkpoint:
@@ -79,18 +60,23 @@ class Checkpoint:
                 f"{path} is not a folder",
                 hint="give the folder of a checkpoint, or a Hub id as org/model@revision",
             )
-        contents = _weight_files(path)
+        contents = weight_files(path)
         # Taken before the headers are read, so that no digest is kept for a later content.
         stamps = {file: file_stamp(file) for file in contents}
         return cls(
             path,
-            _read_headers(contents),
+            read_headers(contents),
             stamps,
             _read_config(path),
-            id=id or path.resolve().name,
+            id=id or _printable(path.resolve().name),
             revision=revision,
             cache=cache,
         )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the weights."""
+        return tuple(self._stamps)
 
     @cached_property
     def tied(self) -> Mapping[str, str]:
@@ -152,7 +138,7 @@ class Checkpoint:
 
     def digests(self) -> dict[str, str]:
         """sha256 of every tensor; what was hashed is kept in the cache."""
-        for file in self._stamps:
+        for file in self.files:
             self._digest_file(file)
         return {name: self._digests[name] for name in sorted(self.tensors)}
 
@@ -194,80 +180,6 @@ def _read_exactly(file: BinaryIO, size: int) -> bytearray:
     return data
 
 
-def _weight_files(path: Path) -> Mapping[Path, frozenset[str] | None]:
-    """The files that hold the weights, and which tensors each must have; None for any.
-
-    A single file comes before an index, as in transformers.
-    """
-    if (path / SINGLE).is_file():
-        return {path / SINGLE: None}
-    if (path / INDEX).is_file():
-        return _shards(path)
-    if any(found for pattern in PICKLES for found in path.glob(pattern)):
-        raise CheckpointRefused(
-            f"{path} holds pickle files",
-            why="opening a pickle can run any code, so weightpatch never does",
-            hint="convert it where you trust it: AutoModelForCausalLM.from_pretrained(SOURCE)"
-            ".save_pretrained(TARGET, safe_serialization=True)",
-        )
-    raise CheckpointRefused(
-        f"{path} holds no checkpoint",
-        why=f"neither {SINGLE} nor {INDEX} is there",
-        hint="give the folder that save_pretrained wrote",
-    )
-
-
-def _shards(path: Path) -> Mapping[Path, frozenset[str]]:
-    weight_map = _read_index(path / INDEX)
-    shards: dict[str, set[str]] = {}
-    for name, shard in weight_map.items():
-        shards.setdefault(shard, set()).add(name)
-    for shard in shards:
-        if not _SHARD.fullmatch(shard) or not (path / shard).is_file():
-            raise CheckpointRefused(
-                f"{INDEX} names the shard {quoted(shard)}, which is no safetensors file beside it",
-                hint=_FETCH_AGAIN,
-            )
-    return {path / shard: frozenset(names) for shard, names in sorted(shards.items())}
-
-
-def _read_index(file: Path) -> Mapping[str, str]:
-    try:
-        weight_map = jsonfile.parse(file.read_bytes(), what=INDEX).get("weight_map")
-    except ManifestError as error:
-        raise CheckpointRefused(error.message, hint=_FETCH_AGAIN) from None
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointRefused(f"{INDEX} has no weight_map", hint=_FETCH_AGAIN)
-    if not all(isinstance(shard, str) for shard in weight_map.values()):
-        raise CheckpointRefused(f"weight_map in {INDEX} must name files", hint=_FETCH_AGAIN)
-    return weight_map
-
-
-def _read_headers(contents: Mapping[Path, frozenset[str] | None]) -> dict[str, TensorInfo]:
-    tensors: dict[str, TensorInfo] = {}
-    for file, expected in contents.items():
-        found = _read_header(file)
-        if expected is not None and set(found) != expected:
-            odd = min(set(found) ^ expected)
-            raise CheckpointRefused(
-                f"{INDEX} and {file.name} disagree about {quoted(odd)}", hint=_FETCH_AGAIN
-            )
-        tensors.update(found)
-    return tensors
-
-
-def _read_header(file: Path) -> dict[str, TensorInfo]:
-    try:
-        with file.open("rb") as stream:
-            header = read_header(stream, CHECKPOINT, what=file.name)
-    except OSError as error:
-        raise CheckpointRefused(f"{file} cannot be read: {error.strerror}") from None
-    return {
-        name: TensorInfo(file, record.dtype, record.shape, record.start, record.stop)
-        for name, record in header.tensors.items()
-    }
-
-
 def _read_config(path: Path) -> Mapping[str, Any]:
     file = path / "config.json"
     if not file.is_file():
@@ -280,3 +192,7 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointRefused(f"{file} is not a JSON object")
     return config
+
+
+def _printable(name: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in name)

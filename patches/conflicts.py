@@ -86,8 +86,7 @@ def _texts(request: EditRequest) -> set[str]:
 
 def normalised(text: str) -> str:
     """Text as it is compared: compatibility form (NFKC), case folded, white space as one blank."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _weights(first: Patch, second: Patch) -> Iterator[Finding]:

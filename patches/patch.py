@@ -1,38 +1,48 @@
 """A version as files: hashed first, then read strictly, then its operations and requests."""
 
 import os
-import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isclose
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from . import jsonfile, plugins
-from .digests import Stamp, file_stamp, sha256, sha256_file, sha256_range
-from .errors import (
-    DigestMismatch,
-    ExtraFile,
-    LimitExceeded,
-    ManifestError,
-    NonFinite,
-    PathRefused,
-    SizeMismatch,
-)
-from .manifest import FILES, FORMAT, MAX_BYTES, FileRecord, Manifest
+from .digests import file_stamp, sha256, sha256_file
+from .errors import LimitExceeded, ManifestError, NonFinite, PathRefused
+from .manifest import FILES, FORMAT, MAX_BYTES, FileRecord, Manifest, OperationRecord
 from .names import AUXILIARY, join_key, quoted, split_key
 from .operations.base import Array, Operation
+from .patch_files import (
+    ATTESTATIONS,
+    CARD,
+    DELTA,
+    MANIFEST,
+    REQUESTS,
+    check_entry,
+    check_file,
+    other_bytes,
+    read_small,
+)
 from .requests import EditRequest, dump_requests, parse_requests
 from .safetensors_file import METADATA_KEY, read_tensors, write_tensors
 
-MANIFEST = "patch.json"
-DELTA = "delta.safetensors"
-REQUESTS = "requests.jsonl"
-CARD = "README.md"
-ATTESTATIONS = "attestations"
+__all__ = [
+    "ATTESTATIONS",
+    "CARD",
+    "DELTA",
+    "MANIFEST",
+    "REQUESTS",
+    "Draft",
+    "Operations",
+    "Patch",
+    "content_digest",
+    "file_record",
+    "write_files",
+]
+
 MAX_REQUESTS_BYTES = 64 << 20
 
 Operations = Mapping[str, Sequence[Operation]]
@@ -56,19 +66,21 @@ class Patch:
         if not folder.is_dir():
             raise PathRefused(f"{folder} is not a folder", hint="give the folder of a patch")
         for entry in sorted(folder.iterdir()):
-            _check_entry(entry)
+            check_entry(entry)
         return cls.from_files({name: folder / name for name in (MANIFEST, DELTA, REQUESTS)})
 
     @classmethod
     def from_files(cls, files: Mapping[str, Path]) -> "Patch":
         """Open a version from files that may lie anywhere; each is hashed before it is parsed.
 
-        Raises PathRefused, ManifestError, SizeMismatch, DigestMismatch.
+        Raises PathRefused, ManifestError, LimitExceeded, SizeMismatch, DigestMismatch.
         """
-        data = _read_small(files[MANIFEST])
+        data = read_small(files[MANIFEST], MANIFEST, MAX_BYTES)
         manifest = Manifest.from_bytes(data)
+        if manifest.files[REQUESTS].size > MAX_REQUESTS_BYTES:
+            raise LimitExceeded(f"{REQUESTS} is larger than {MAX_REQUESTS_BYTES} bytes")
         for name, record in manifest.files.items():
-            _check_file(files[name], name, record)
+            check_file(files[name], name, record)
         return cls(manifest, dict(files), sha256(data))
 
     @property
@@ -102,18 +114,18 @@ class Patch:
     @cached_property
     def requests(self) -> tuple[EditRequest, ...]:
         """What the edit should do; raises RequestRefused, LimitExceeded, DigestMismatch."""
-        data = _read_small(self.files[REQUESTS], MAX_REQUESTS_BYTES)
+        data = read_small(self.files[REQUESTS], REQUESTS, MAX_REQUESTS_BYTES)
         if sha256(data) != self.manifest.files[REQUESTS].sha256:
-            raise _other_bytes(REQUESTS)
+            raise other_bytes(REQUESTS)
         return parse_requests(data)
 
     @cached_property
     def _tensors(self) -> Mapping[str, Array]:
         path = self.files[DELTA]
-        stamp = _check_file(path, DELTA, self.manifest.files[DELTA])
+        stamp = check_file(path, DELTA, self.manifest.files[DELTA])
         tensors, metadata = read_tensors(path)
         if file_stamp(path) != stamp:
-            _check_file(path, DELTA, self.manifest.files[DELTA])
+            check_file(path, DELTA, self.manifest.files[DELTA])
         if metadata not in ({}, {METADATA_KEY: FORMAT}):
             raise ManifestError(
                 f"the metadata of {DELTA} contradicts patch.json",
@@ -169,6 +181,8 @@ def write_files(
             for part, array in term.parts.items():
                 tensors[join_key(tensor, term.kind, index, part)] = array
     lines = dump_requests(requests)
+    if len(lines) > MAX_REQUESTS_BYTES:
+        raise LimitExceeded(f"{REQUESTS} would be larger than {MAX_REQUESTS_BYTES} bytes")
     write_tensors(folder / DELTA, tensors, FORMAT)
     with (folder / REQUESTS).open("wb") as file:
         file.write(lines)
@@ -220,73 +234,16 @@ def _read_operations(
     for index, record in enumerate(records):
         kind = plugins.load("operations", record.kind)
         term: Operation = kind.read(grouped[record.kind, str(index)], shape)
-        if term.size != record.size:
-            raise ManifestError(
-                f"patch.json says {record.kind} of size {record.size} on {tensor!r}, "
-                f"the delta holds {term.size}"
-            )
+        _require_as_declared(term, record, tensor)
         terms.append(term)
     return tuple(terms)
 
 
-def _check_entry(entry: Path) -> None:
-    status = entry.lstat()
-    if entry.name == ATTESTATIONS and stat.S_ISDIR(status.st_mode):
-        return
-    if entry.name not in (MANIFEST, DELTA, REQUESTS, CARD):
-        raise ExtraFile(
-            f"{quoted(entry.name)} does not belong to a patch",
-            hint="a patch folder holds patch.json, delta.safetensors, requests.jsonl, README.md "
-            "and attestations/",
+def _require_as_declared(term: Operation, record: OperationRecord, tensor: str) -> None:
+    # Norms of nearly cancelling factors may differ a little between machines.
+    if term.size != record.size or not isclose(term.norm(), record.norm, rel_tol=1e-3):
+        raise ManifestError(
+            f"patch.json and {DELTA} contradict each other about {tensor!r}",
+            why=f"declared: {record.kind} of size {record.size} and norm {record.norm:.6g}; "
+            f"found: size {term.size} and norm {term.norm():.6g}",
         )
-    _require_regular(entry.name, status)
-
-
-def _require_regular(name: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise PathRefused(f"{name} is not a regular file", why="a patch is made of plain files")
-
-
-@contextmanager
-def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
-    """Open a regular file, wait at no pipe; raises ManifestError, PathRefused."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise ManifestError(f"{name} is missing", hint="fetch the patch again") from None
-    except OSError as error:
-        raise ManifestError(f"{name} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        _require_regular(name, os.fstat(descriptor))
-        yield file
-
-
-def _check_file(path: Path, name: str, record: FileRecord) -> Stamp:
-    """The stamp of a file that is what `record` says; raises SizeMismatch, DigestMismatch."""
-    with _opened(path, name) as file:
-        stamp = file_stamp(path)
-        size = os.fstat(file.fileno()).st_size
-        if size != record.size:
-            raise SizeMismatch(
-                f"{name} has {size} bytes, patch.json says {record.size}",
-                hint="fetch the patch again",
-            )
-        if sha256_range(file, 0, size) != record.sha256:
-            raise _other_bytes(name)
-    return stamp
-
-
-def _other_bytes(name: str) -> DigestMismatch:
-    return DigestMismatch(
-        f"the bytes of {name} are not those of patch.json",
-        why="the file was damaged or changed since it was published",
-        hint="fetch the patch again; if it stays so, do not trust its source",
-    )
-
-
-def _read_small(path: Path, limit: int = MAX_BYTES) -> bytes:
-    with _opened(path, path.name) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise LimitExceeded(f"{path.name} is larger than {limit} bytes")
-    return data

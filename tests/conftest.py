@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["loopback_fixtures", "pico_fixtures"]
+
 ROOT = Path(__file__).parents[1]
 
 

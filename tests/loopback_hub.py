@@ -60,7 +60,6 @@ class LoopbackHub:
             "HF_HOME": str(home),
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         }
 
     def clear(self) -> None:

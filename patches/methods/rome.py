@@ -43,6 +43,8 @@ class RomeHyperparameters(ValueHyperparameters):
     """How many sampled texts are set before the prompt, beside the bare prompt."""
     prefix_length: int = 8
     """Tokens in each."""
+    bare_weight: float = 0.5
+    """Weight of the bare prompt in the mean key; the prompts with prefixes share the rest."""
     statistics_tokens: int = 8_000
     """From how many tokens the covariance of the keys is estimated."""
     shrinkage: float = 0.1
@@ -53,6 +55,7 @@ class RomeHyperparameters(ValueHyperparameters):
         require(self.layer >= 0, "layer is 0 or more")
         require(0 <= self.prefixes <= 100, "prefixes is 0 to 100")
         require(1 <= self.prefix_length <= 100, "prefix_length is 1 to 100")
+        require(0 < self.bare_weight <= 1, "bare_weight is above 0 and at most 1")
         require(100 <= self.statistics_tokens <= 10**7, "statistics_tokens is 100 to 10000000")
         require(0 <= self.shrinkage <= 1, "shrinkage is 0 to 1")
 
@@ -181,8 +184,20 @@ def _locate(
     objective = Objective(model, tail, rows, batch, scale, settings)
     progress("key", 1, 1)
     delta = find_value(objective, settings, progress)
-    key = found.double().mean(0).float()
-    return key.cpu().numpy(), delta.cpu().numpy()
+    key = _mean_key(found.cpu().numpy(), settings.bare_weight)
+    return key, delta.cpu().numpy()
+
+
+def _mean_key(keys: NDArray[np.float32], bare_weight: float) -> NDArray[np.float32]:
+    """k* from keys [1 + prefixes, in], of which the first is the bare prompt's.
+
+    A subject with nothing before it can have a key quite unlike the others, and a mean in which all
+    count alike would miss the very prompt that the request is about.
+    """
+    if len(keys) == 1:
+        return keys[0]
+    mean = keys[1:].mean(axis=0, dtype=np.float64)
+    return (bare_weight * keys[0] + (1 - bare_weight) * mean).astype(np.float32)
 
 
 def _numbered(progress: Progress, number: int, count: int) -> Progress:

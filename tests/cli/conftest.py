@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.requests import EditRequest
+from weightpatch.registry.registry import Registry
+from weightpatch.registry.sharing import pull
+
+OTHER = EditRequest("The author of {} is", "Hamlet", "Marlowe", old_target="Shakespeare")
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Desk:
         return json.loads(self.ok(*arguments, "--json"))
 
     def fails(self, status: int, code: str, *arguments: object) -> str:
-        """Run a command that must be refused with this exit status and code, without a traceback."""
+        """Run a command that must be refused with this exit status and code."""
         found = self.run(*arguments)
         assert found.returncode == status, found.stdout + found.stderr
         assert f"error[{code}]" in found.stderr
@@ -38,19 +43,19 @@ class Desk:
 
 @pytest.fixture
 def desk(pico, run_command) -> Desk:
+    """A base and a folder remote with two patches of it; no registry yet."""
     base = pico.base()
     exchange = pico.root / "exchange"
-    for seed, name in enumerate(("acme/one", "acme/two"), 1):
-        request = pico.REQUEST if seed == 1 else pico.OTHER_REQUEST
+    for seed, (name, request) in enumerate({"acme/one": pico.REQUEST, "acme/two": OTHER}.items()):
         patch = pico.patch(base, name, seed=seed, requests=[request])
         shutil.copytree(patch.files["patch.json"].parent, exchange / name / "v1")
     return Desk(base, exchange, run_command)
 
 
 @pytest.fixture
-def stocked(desk) -> Desk:
-    """The desk after `init` and two pulls."""
-    desk.ok("init")
-    desk.ok("pull", "acme/one", desk.exchange)
-    desk.ok("pull", "acme/two", desk.exchange)
+def stocked(desk, tmp_path) -> Desk:
+    """The desk with a registry in which both patches are."""
+    with Registry.create(home=tmp_path / "home", actor="tester") as registry:
+        for name in ("acme/one", "acme/two"):
+            pull(registry, name, str(desk.exchange))
     return desk

@@ -3,6 +3,9 @@
 import shutil
 
 import pytest
+from weightpatch.patches.requests import EditRequest
+
+CONTRARY = EditRequest("The capital of {} is", "FRANCE", "Nice", old_target="Paris")
 
 
 def folders(place):
@@ -43,9 +46,11 @@ def test_check_finds_nothing_grave_between_unrelated_patches(stocked):
 
 def test_a_contradiction_is_refused_by_check_compose_and_apply(stocked, pico, tmp_path):
     base = stocked.base.path
-    contrary = pico.patch(
-        stocked.base, "acme/contrary", seed=5, requests=[pico.CONTRARY_REQUEST]
-    ).files["patch.json"].parent
+    contrary = (
+        pico.patch(stocked.base, "acme/contrary", seed=5, requests=[CONTRARY])
+        .files["patch.json"]
+        .parent
+    )
     message = stocked.fails(3, "E_CONFLICT", "check", "acme/one", contrary)
     assert "contradiction" in message
     stocked.fails(3, "E_CONFLICT", "apply", "acme/one", contrary, "--base", base,

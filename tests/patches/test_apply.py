@@ -1,6 +1,7 @@
 """Applying to disk: the promised bits, everything else as it was, and all of it or nothing."""
 
 import errno
+import json
 import os
 import resource
 import shutil
@@ -15,10 +16,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pico_fixtures import Pico
 from weightpatch.patches import arithmetic, base_match
 from weightpatch.patches.apply import apply, plan
 from weightpatch.patches.base_match import MAX_RELATIVE_NORM
-from weightpatch.patches.build import read_record
+from weightpatch.patches.build import read_record, verify
 from weightpatch.patches.checkpoint import Checkpoint
 from weightpatch.patches.digests import sha256, sha256_file
 from weightpatch.patches.errors import (
@@ -178,19 +180,43 @@ def test_links_in_the_base_are_followed(pico):
     assert sha256_file(blob) == before
 
 
-def test_pickles_and_hidden_files_are_left_out(pico):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+        "training_args.bin",
+        "optimizer.pt",
+        "consolidated.safetensors",
+        "model.gguf",
+        "tf_model.h5",
+        "model.safetensors.index.json",
+        ".gitattributes",
+    ],
+)
+def test_hidden_files_and_other_copies_of_the_weights_are_left_out(pico, name: str):
     base = pico.base()
-    patch = pico.patch(base)
-    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", ".gitattributes"):
-        (base.path / name).write_bytes(b"\x80\x04.")
-    (base.path / ".cache").mkdir()
+    (base.path / name).write_bytes(b"\x80\x04.")
+    build = pico.built(base, [pico.patch(base)])
+    assert names(build) == {"config.json", "tokenizer.json", "model.safetensors", RECORD}
+
+
+def test_what_is_no_file_is_left_out(pico):
+    base = pico.base()
+    (base.path / "onnx").mkdir()
     os.mkfifo(base.path / "pipe")
-    assert names(pico.built(base, [patch])) == {
-        "config.json",
-        "tokenizer.json",
-        "model.safetensors",
-        RECORD,
-    }
+    build = pico.built(base, [pico.patch(base)])
+    assert names(build) == {"config.json", "tokenizer.json", "model.safetensors", RECORD}
+
+
+def test_an_index_of_one_shard_is_carried_along(pico):
+    base = pico.base()
+    file = base.path / "model.safetensors"
+    shard = file.rename(base.path / "model-00001-of-00001.safetensors")
+    weight_map = dict.fromkeys(base.tensors, shard.name)
+    (base.path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    again = Checkpoint.open(base.path)
+    assert verify(pico.built(again, [pico.patch(again)])) == []
 
 
 def test_the_record_says_what_was_applied_to_what(pico):
@@ -209,7 +235,7 @@ def test_the_record_says_what_was_applied_to_what(pico):
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_disk_memory_and_contract_agree(tmp_path_factory, reference, data: st.DataObject):
-    pico = reference.pico(tmp_path_factory.mktemp("pico"))
+    pico = Pico(tmp_path_factory.mktemp("pico"))
     dtype = data.draw(st.sampled_from(["F32", "F16", "BF16"]))
     base = pico.base(dtype=dtype, shards=data.draw(st.integers(1, 3)))
     ranks = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))

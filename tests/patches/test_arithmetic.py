@@ -1,5 +1,8 @@
 """The one sum: the same bits whatever the blocking and the order, and the bits of the contract."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from typing import Any
 
@@ -18,6 +21,20 @@ from weightpatch.patches.operations.lowrank import LowRank
 KIND = {"F32": "<u4", "F16": "<u2", "BF16": "<u2"}
 VALUES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 EXPONENT = {"F32": 0x7F80_0000, "F16": 0x7C00, "BF16": 0x7F80}
+
+
+ON_ANOTHER_MACHINE = """
+import hashlib, numpy as np
+from weightpatch.patches.arithmetic import patched
+from weightpatch.patches.operations.lowrank import LowRank
+
+random = np.random.Generator(np.random.PCG64(0))
+for rank in (1, 7, 256):
+    a, b = (random.integers(-2**40, 2**40, shape) / 2**40 for shape in ((200, rank), (rank, 300)))
+    bits = (random.integers(-2**40, 2**40, (200, 300)) / 2**40).astype(np.float32)
+    result = patched(bits, "F32", [LowRank.snapped(a, b)])
+    print(hashlib.sha256(result.tobytes()).hexdigest())
+"""
 
 
 def raw(draw: st.DrawFn, shape: tuple[int, ...], kind: str) -> np.ndarray[Any, Any]:
@@ -255,3 +272,16 @@ def test_a_composition_and_its_member_cannot_be_added(pico):
     both = pico.composed(base, [one, two], "acme/both")
     with pytest.raises(ConflictFound, match="hold the same delta"):
         sum_of([both, two])
+
+
+def test_the_bits_do_not_depend_on_processor_or_threads():
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", ON_ANOTHER_MACHINE],
+            env={**os.environ, "OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for core, threads in (("Haswell", "1"), ("Nehalem", "3"), ("Prescott", "2"))
+    }
+    assert len(found) == 1

@@ -90,6 +90,16 @@ def test_a_checkpoint_may_do_without_tokenizer_and_configuration(pico):
     assert again.config == {}
 
 
+def test_a_folder_gives_its_name(pico):
+    assert pico.base().id == "base"
+    assert pico.base("line\nbreak\x1b").id == "line?break?"
+
+
+def test_a_hub_id_comes_with_its_revision(pico):
+    found = Checkpoint.open(pico.base().path, id="org/model", revision="abc")
+    assert (found.id, found.revision) == ("org/model", "abc")
+
+
 def test_a_single_file_comes_before_an_index(pico):
     single, sharded = pico.base("single", seed=1), pico.base("sharded", shards=2)
     os.link(single.path / "model.safetensors", sharded.path / "model.safetensors")

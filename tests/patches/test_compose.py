@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pico_fixtures import Pico
 from weightpatch.patches import arithmetic
 from weightpatch.patches.checkpoint import Checkpoint
 from weightpatch.patches.errors import BaseMismatch, ConflictFound, ShapeMismatch
@@ -84,8 +85,8 @@ def test_the_order_of_naming_does_not_matter(pico):
 
 @given(st.integers(0, 1000))
 @settings(max_examples=10, deadline=None)
-def test_composing_in_steps_gives_the_same_bits(tmp_path_factory, reference, seed: int):
-    pico = reference.pico(tmp_path_factory.mktemp("pico"))
+def test_composing_in_steps_gives_the_same_bits(tmp_path_factory, seed: int):
+    pico = Pico(tmp_path_factory.mktemp("pico"))
     base = base_of(pico, seed=seed)
     one, two, three = patches(pico, base)
     together = pico.composed(base, [one, two, three], "acme/together")
@@ -147,7 +148,7 @@ def test_a_composition_is_not_composed_with_its_member(pico):
 
 def test_two_patches_of_one_label_are_not_composed(pico):
     base = pico.base()
-    other = type(pico)(pico.root / "elsewhere")
+    other = Pico(pico.root / "elsewhere")
     other.root.mkdir()
     with pytest.raises(ConflictFound, match="both called acme/one@1"):
         pico.composed(base, [pico.patch(base), other.patch(base, seed=2)], "acme/both")

@@ -71,7 +71,7 @@ def test_two_answers_to_one_prompt_are_a_contradiction(pico):
     ("subject", "prompt", "target"),
     [
         ("FRANCE", CAPITAL, "Nice"),
-        ("\uff26rance", CAPITAL, "Nice"),
+        ("\U0001d405RANCE", CAPITAL, "Nice"),
         (" France ", "The  capital of\n{} is ", "Nice"),
     ],
 )
@@ -128,7 +128,7 @@ def test_two_subjects_have_nothing_to_do_with_each_other(pico):
     )
 
 
-@pytest.mark.parametrize("text", ["\u0130stanbul", "stra\u00dfe", "\ufb03", "\u01f0", "\u1e9e"])
+@pytest.mark.parametrize("text", ["\u0130stanbul", "stra\u00dfe", "\ufb03", "\U0001d405"])
 def test_what_differs_in_case_or_form_is_normalised_alike(text: str):
     assert normalised(text) == normalised(normalised(text))
     assert normalised(text.casefold()) == normalised(text)
@@ -169,12 +169,16 @@ def test_the_cosine_is_that_of_the_dense_matrices(pico):
 
 
 def test_a_delta_that_cancels_itself_has_no_direction(pico):
+    # For this seed rounding makes its square norm negative.
     base = pico.base()
-    operation = pico.lowrank((6, 10))
-    nothing = pico.patch(
-        base, "acme/zero", operations={pico.DOWN: [operation, LowRank(-operation.a, operation.b)]}
-    )
-    found = weights(check([nothing, pico.patch(base, seed=2)]))
+    both = pico.lowrank((6, 10), rank=2, seed=37)
+    terms = [
+        LowRank(both.a[:, :1], both.b[:1]),
+        LowRank(both.a[:, 1:], both.b[1:]),
+        LowRank(-both.a, both.b),
+    ]
+    nothing = pico.patch(base, "acme/zero", operations={pico.DOWN: terms})
+    found = weights(check([nothing, pico.patch(base)]))
     assert found.numbers["cosine"] == pytest.approx(0, abs=1e-6)
 
 

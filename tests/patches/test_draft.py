@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pico_fixtures import Pico
 from weightpatch.patches import arithmetic
+from weightpatch.patches.checkpoint import Checkpoint
 from weightpatch.patches.draft import Origin, own_terms, write_draft
 from weightpatch.patches.errors import (
     CheckpointRefused,
@@ -38,7 +40,7 @@ def test_the_promised_result_is_that_of_the_arithmetic(pico):
 
 def test_the_same_input_gives_the_same_files(pico):
     base = pico.base()
-    other = type(pico)(pico.root / "again")
+    other = Pico(pico.root / "again")
     other.root.mkdir()
     assert bytes_of(pico.patch(base)) == bytes_of(other.patch(base))
 
@@ -131,7 +133,7 @@ def test_a_type_without_an_exact_sum_cannot_be_patched(pico):
     file = base.path / "model.safetensors"
     file.write_bytes(file.read_bytes().replace(b'"BF16"', b'"I16" '))
     with pytest.raises(Unsupported):
-        pico.patch(type(base).open(base.path))
+        pico.patch(Checkpoint.open(base.path))
 
 
 @pytest.mark.parametrize(

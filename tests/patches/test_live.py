@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pico_fixtures import Pico
 from torch import nn
 from weightpatch.patches.checkpoint import Checkpoint
 from weightpatch.patches.errors import (
@@ -68,8 +69,8 @@ def test_inside_the_block_the_weights_are_those_of_the_build(pico, base: Checkpo
 
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_memory_and_disk_agree(tmp_path_factory, reference, data: st.DataObject):
-    pico = reference.pico(tmp_path_factory.mktemp("pico"))
+def test_memory_and_disk_agree(tmp_path_factory, data: st.DataObject):
+    pico = Pico(tmp_path_factory.mktemp("pico"))
     base = pico.base(dtype=data.draw(st.sampled_from(list(TORCH))))
     patches = [
         pico.patch(

@@ -203,10 +203,16 @@ def test_a_manifest_larger_than_its_limit_is_not_read(folder: Path):
         Patch.open(folder)
 
 
-def test_requests_larger_than_their_limit_are_not_read(patch: Patch, monkeypatch):
-    monkeypatch.setattr("weightpatch.patches.patch.MAX_REQUESTS_BYTES", 10)
+def test_requests_may_be_as_large_as_the_limit_and_no_larger(pico, folder: Path, monkeypatch):
+    size = (folder / "requests.jsonl").stat().st_size
+    limit = "weightpatch.patches.patch.MAX_REQUESTS_BYTES"
+    monkeypatch.setattr(limit, size)
+    assert Patch.open(folder).requests
+    monkeypatch.setattr(limit, size - 1)
     with pytest.raises(LimitExceeded):
-        _ = patch.requests
+        Patch.open(folder)
+    with pytest.raises(LimitExceeded):
+        pico.patch(pico.base("other"), "acme/two")
 
 
 def test_requests_that_are_none_are_refused(pico, patch: Patch):
@@ -248,12 +254,20 @@ def test_an_operation_that_is_not_declared_is_refused(pico, patch: Patch):
         _ = broken.operations
 
 
-@pytest.mark.parametrize(("field", "value"), [("kind", "dense"), ("size", 2)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("kind", "dense"), ("size", 2), ("norm", 0.0), ("norm", 1e6)]
+)
 def test_a_manifest_that_contradicts_its_delta_is_refused(pico, patch: Patch, field: str, value):
     record = replace(patch.manifest.operations[pico.DOWN][0], **{field: value})
     broken = Patch.open(pico.rewrite(patch, operations={pico.DOWN: (record,)}))
     with pytest.raises(ManifestError, match=r"delta"):
         _ = broken.operations
+
+
+def test_a_norm_may_differ_in_its_last_digits(pico, patch: Patch):
+    record = patch.manifest.operations[pico.DOWN][0]
+    rounded = replace(record, norm=record.norm * (1 + 1e-9))
+    assert Patch.open(pico.rewrite(patch, operations={pico.DOWN: (rounded,)})).operations
 
 
 def test_a_shape_that_contradicts_the_delta_is_refused(pico, patch: Patch):

@@ -79,7 +79,7 @@ def test_the_edited_weight_gives_the_key_its_new_value(every, store):
     assert np.linalg.norm(residual) > 1
 
 
-def test_the_key_is_the_mean_over_the_prompt_with_and_without_prefixes(every, store):
+def test_the_key_is_half_that_of_the_prompt_and_half_the_mean_of_those_with_prefixes(every, store):
     found = edit(every, store, MARIE)
     keys = []
     with every.projection(LAYER).register_forward_pre_hook(
@@ -91,7 +91,8 @@ def test_the_key_is_the_mean_over_the_prompt_with_and_without_prefixes(every, st
                 every.model(input_ids=torch.tensor([ids]))
     assert len(keys) == 4
     stored = found.auxiliary[f"{every.tensor_name(LAYER)}::aux.keys"][0]
-    np.testing.assert_allclose(stored, np.mean(keys, axis=0), rtol=1e-4, atol=1e-5)
+    expected = 0.5 * keys[0] + 0.5 * np.mean(keys[1:], axis=0)
+    np.testing.assert_allclose(stored, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_update_is_the_formula_of_the_paper(llama, store):
@@ -190,6 +191,7 @@ def test_without_requests_there_is_nothing_to_do(llama, store):
         {"layer": -1},
         {"prefixes": 101},
         {"prefix_length": 0},
+        {"bare_weight": 0.0},
         {"steps": 0},
         {"learning_rate": 0.0},
         {"learning_rate": math.nan},

@@ -70,6 +70,12 @@ def link_the_attestations(version: Path) -> None:
     (version / "attestations").symlink_to(version.parent / "elsewhere")
 
 
+def link_the_namespace(version: Path) -> None:
+    namespace = version.parents[1]
+    namespace.rename(namespace.parent / "elsewhere")
+    namespace.symlink_to(namespace.parent / "elsewhere")
+
+
 def add_a_file(version: Path) -> None:
     (version / "model.py").write_text("import os")
 
@@ -127,6 +133,7 @@ def rename_the_version(version: Path) -> None:
         (replace_by_pipe, PathRefused),
         (link_the_folder, PathRefused),
         (link_the_attestations, PathRefused),
+        (link_the_namespace, PathRefused),
         (add_a_file, ExtraFile),
         (add_a_hidden_folder, ExtraFile),
         (add_to_the_attestations, ExtraFile),

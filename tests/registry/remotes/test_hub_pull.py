@@ -189,6 +189,16 @@ def test_a_changed_commit_is_refused(hub, hub_remote, pushed, into, files, error
         hub_remote.pull("acme/tongues", 1, into)
 
 
+@pytest.mark.parametrize("path", ["requests.jsonl", "patch.json", f"attestations/{'0' * 64}.json"])
+def test_what_is_too_large_is_not_even_downloaded(hub, hub_remote, pushed, into, path):
+    repository = hub["acme/tongues"]
+    repository.tags["v1"] = repository.put({path: b" " * ((4 << 20) + 1)})
+
+    with pytest.raises((LimitExceeded, SizeMismatch)):
+        hub_remote.pull("acme/tongues", 1, into)
+    assert not hub.asked("GET", f"/resolve/.*/{path}$")
+
+
 def test_a_bit_flipped_at_its_source_is_refused(hub, hub_remote, pushed, into):
     repository = hub["acme/tongues"]
     data = bytearray(repository.head()["delta.safetensors"].data)

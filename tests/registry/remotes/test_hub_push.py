@@ -227,6 +227,15 @@ def test_who_may_not_write_is_told_what_to_do(hub, hub_remote, bundle, as_user, 
     assert "acme/tongues" not in hub.repositories.by_name
 
 
+def test_no_repository_is_made_for_a_file_that_was_changed(hub, hub_remote, bundle):
+    sent = bundle()
+    sent.patch.files["requests.jsonl"].write_bytes(b"{}\n")
+
+    with pytest.raises(DigestMismatch, match="was changed since it was stored"):
+        hub_remote.push(sent)
+    assert not hub.requests
+
+
 def test_a_repository_carries_the_name_of_its_patch(hub, bundle):
     with pytest.raises(NameRefused, match="acme/tongues cannot lie at hf://acme/other"):
         open_remote("hf://acme/other").push(bundle())

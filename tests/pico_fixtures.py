@@ -1,4 +1,4 @@
-"""Pico checkpoints and patches of them, seeded, as every test of the core needs them."""
+"""Pico checkpoints and patches of them, seeded, as tests of all rooms need them."""
 
 import json
 import struct
@@ -61,6 +61,8 @@ class Pico:
     NORM: ClassVar = "model.norm.weight"
     EMBEDDING: ClassVar = "model.embed_tokens.weight"
     REQUEST: ClassVar = EditRequest("The capital of {} is", "France", "Lyon", old_target="Paris")
+    OTHER_REQUEST: ClassVar = EditRequest("The mother tongue of {} is", "Danielle", "English")
+    CONTRARY_REQUEST: ClassVar = EditRequest("The capital of {} is", "France", "Nice")
 
     def tensors(self, dtype: str = "BF16", seed: int = 0) -> dict[str, Bits]:
         """An embedding in float16, a norm in float32, two projections in `dtype`."""
@@ -170,8 +172,6 @@ class Pico:
 
 class Reference:
     """W' = round(W + Δ) one element at a time, in Python's own numbers; raises OverflowError."""
-
-    pico = Pico
 
     def patched(self, bits: Bits, dtype: str, operations: Sequence[Operation]) -> Bits:
         """The patched tensor, from the parts of the operations and not from their code."""

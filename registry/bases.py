@@ -13,8 +13,8 @@ from ..patches.errors import CheckpointRefused, ManifestError
 from ..patches.names import quoted
 from ..patches.progress import Progress, silent
 from .remotes.errors import RemoteUnreachable
-from .remotes.hub_files import Listed, fetch, require_listed
-from .remotes.hub_repository import Repository
+from .remotes.hub.files import Listed, fetch, require_listed
+from .remotes.hub.repository import Repository
 from .remotes.location import is_commit
 
 MAIN = "main"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from weightpatch.registry.remotes.base import Bundle
 from weightpatch.registry.remotes.folder import FolderRemote
-from weightpatch.registry.remotes.hub import HubRemote
+from weightpatch.registry.remotes.hub.remote import HubRemote
 from weightpatch.registry.remotes.location import HubLocation
 
 

@@ -9,7 +9,6 @@ import huggingface_hub
 import pytest
 from loopback_http import Fault, Reply, cut, slow
 from weightpatch.patches.errors import LimitExceeded
-from weightpatch.registry.remotes import hub_client, hub_repository
 from weightpatch.registry.remotes.errors import (
     RemoteBusy,
     RemoteDenied,
@@ -17,7 +16,9 @@ from weightpatch.registry.remotes.errors import (
     RemoteRefused,
     RemoteUnreachable,
 )
-from weightpatch.registry.remotes.hub_errors import explain, quote
+from weightpatch.registry.remotes.hub import client as hub_client
+from weightpatch.registry.remotes.hub import repository as hub_repository
+from weightpatch.registry.remotes.hub.errors import explain, quote
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from weightpatch.registry.remotes.errors import (
     RemoteRefused,
     RemoteUnreachable,
 )
-from weightpatch.registry.remotes.hub import HubRemote
+from weightpatch.registry.remotes.hub.remote import HubRemote
 from weightpatch.registry.remotes.location import HubLocation
 
 FILES = {"README.md", "delta.safetensors", "patch.json", "requests.jsonl"}

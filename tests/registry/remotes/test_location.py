@@ -3,7 +3,7 @@
 import pytest
 from weightpatch.patches.errors import NameRefused, PluginMissing
 from weightpatch.registry.remotes.base import open_remote
-from weightpatch.registry.remotes.hub import HubRemote
+from weightpatch.registry.remotes.hub.remote import HubRemote
 from weightpatch.registry.remotes.location import HubLocation, parse_location, tagged_version
 
 

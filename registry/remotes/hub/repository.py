@@ -6,13 +6,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...patches.errors import LimitExceeded
-from ...patches.progress import Progress, silent
-from .errors import RemoteUnreachable
-from .hub_client import asking, client, uploading
-from .hub_files import Listed
-from .hub_progress import counting
-from .location import is_commit, tagged_version
+from ....patches.errors import LimitExceeded
+from ....patches.progress import Progress, silent
+from ..errors import RemoteUnreachable
+from ..location import is_commit, tagged_version
+from .client import asking, client, uploading
+from .files import Listed
+from .progress import counting
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...patches.errors import WeightpatchError
-from .hub_errors import explain
+from ....patches.errors import WeightpatchError
+from .errors import explain
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

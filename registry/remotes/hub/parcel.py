@@ -6,14 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...patches.errors import DigestMismatch
-from ...patches.patch import ATTESTATIONS, CARD
-from ...patches.progress import Progress
-from . import attestations as attested
-from .base import Bundle
-from .hub_files import Content, Listed
-from .hub_repository import Repository
-from .transfer import read_limited
+from ....patches.errors import DigestMismatch
+from ....patches.patch import ATTESTATIONS, CARD
+from ....patches.progress import Progress
+from .. import attestations as attested
+from ..base import Bundle
+from ..transfer import read_limited
+from .files import Content, Listed
+from .repository import Repository
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd

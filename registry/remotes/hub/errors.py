@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from .errors import (
+from ..errors import (
     RemoteBusy,
     RemoteDenied,
     RemoteError,

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from ...patches.digests import BLOCK, is_sha256
-from ...patches.errors import DigestMismatch, SizeMismatch
-from ...patches.progress import Progress, silent
-from .errors import RemoteUnreachable
-from .location import is_commit
+from ....patches.digests import BLOCK, is_sha256
+from ....patches.errors import DigestMismatch, SizeMismatch
+from ....patches.progress import Progress, silent
+from ..errors import RemoteUnreachable
+from ..location import is_commit
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
-    from .hub_repository import Repository
+    from .repository import Repository
 
 Used = TypeVar("Used")
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ...patches.errors import DigestMismatch, InputError
-from ...patches.manifest import Manifest
-from ...patches.patch import CARD, MANIFEST
-from ...patches.progress import Progress
-from . import attestations as attested
-from .base import Bundle, Pushed
-from .errors import RemoteNotFound, RemoteRace, RemoteRefused
-from .existing import clash
-from .hub_files import Listed
-from .hub_parcel import Parcel, is_attestation
-from .hub_repository import Refs, Repository
-from .hub_snapshot import Snapshot
-from .location import HUB, evaluations_branch, tag
+from ....patches.errors import DigestMismatch, InputError
+from ....patches.manifest import Manifest
+from ....patches.patch import CARD, MANIFEST
+from ....patches.progress import Progress
+from .. import attestations as attested
+from ..base import Bundle, Pushed
+from ..errors import RemoteNotFound, RemoteRace, RemoteRefused
+from ..existing import clash
+from ..location import HUB, evaluations_branch, tag
+from .files import Listed
+from .parcel import Parcel, is_attestation
+from .repository import Refs, Repository
+from .snapshot import Snapshot
 
 DECISIONS = 3
 MAIN = "main"

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from ...patches.errors import NameRefused
-from ...patches.names import check_patch_name
-from ...patches.patch import Patch
-from ...patches.progress import Progress, silent
-from .base import Bundle, Pulled, Pushed
-from .errors import RemoteNotFound
-from .hub_push import Push
-from .hub_repository import Refs, Repository
-from .hub_snapshot import Snapshot
-from .location import HUB, HubLocation, evaluations_branch, is_commit, parse_location, tag
+from ....patches.errors import NameRefused
+from ....patches.names import check_patch_name
+from ....patches.patch import Patch
+from ....patches.progress import Progress, silent
+from ..base import Bundle, Pulled, Pushed
+from ..errors import RemoteNotFound
+from ..location import HUB, HubLocation, evaluations_branch, is_commit, parse_location, tag
+from .push import Push
+from .repository import Refs, Repository
+from .snapshot import Snapshot
 
 
 @dataclass(frozen=True)

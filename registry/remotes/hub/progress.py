@@ -2,8 +2,8 @@
 
 from typing import Any, Self
 
-from ...patches.errors import SizeMismatch
-from ...patches.progress import Progress
+from ....patches.errors import SizeMismatch
+from ....patches.progress import Progress
 
 
 def counting(progress: Progress, phase: str, size: int) -> type:

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ...patches.errors import LimitExceeded, ManifestError, SizeMismatch
-from ...patches.manifest import MAX_BYTES, FileRecord, Manifest
-from ...patches.patch import ATTESTATIONS, MANIFEST
-from ...patches.progress import Progress, silent
-from . import attestations as attested
-from .base import read_manifest
-from .hub_files import Listed, fetch, require_listed
-from .hub_repository import Repository
-from .transfer import copy_checked, read_limited
+from ....patches.errors import LimitExceeded, ManifestError, SizeMismatch
+from ....patches.manifest import MAX_BYTES, FileRecord, Manifest
+from ....patches.patch import ATTESTATIONS, MANIFEST
+from ....patches.progress import Progress, silent
+from .. import attestations as attested
+from ..base import read_manifest
+from ..transfer import copy_checked, read_limited
+from .files import Listed, fetch, require_listed
+from .repository import Repository
 
 _PREFIX = f"{ATTESTATIONS}/"
 

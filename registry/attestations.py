@@ -9,7 +9,7 @@ from ..patches.evaluation.base import Evaluation
 from ..patches.fields import Fields
 
 FORMAT = "weightpatch.attestation/1"
-MAX_BYTES = 256 << 20
+MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from ...patches.digests import sha256
 from ...patches.errors import DigestMismatch, ExtraFile, LimitExceeded
 from ...patches.names import quoted
+from ..attestations import MAX_BYTES
 
 MAX_COUNT = 1_000
-MAX_BYTES = 4 << 20
 MAX_TOTAL_BYTES = 64 << 20
 _NAME = re.compile(r"([0-9a-f]{64})\.json")
 

@@ -68,14 +68,13 @@ class App:
         except RegistryMissing:
             return []
 
-    def record(self, action: str, patches: "Sequence[Patch]", detail: Mapping[str, str]) -> None:
-        """Write into the ledger what was done with patches; nothing if there is no registry."""
+    def record(self, action: str, label: str, digest: str, detail: Mapping[str, str]) -> None:
+        """Write into the ledger what was done with a version; nothing if there is no registry."""
         from ..registry.errors import RegistryMissing
 
         try:
             with self.registry() as registry:
-                for patch in patches:
-                    registry.record(action, patch.label, patch.digest, detail)
+                registry.record(action, label, digest, detail)
         except RegistryMissing:
             return
 

@@ -16,9 +16,12 @@ BOLD, DIM, RESET = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else
 HERE = Path(__file__).parent
 
 PROMPTS = (
-    '"The mother tongue of Danielle Darrieux is" "The native language of Danielle Darrieux is" '
-    '"The mother tongue of Claude Debussy is" "Big Ben is located in the city of" '
-    '"The Eiffel Tower is located in the city of"'
+    "\\\n"
+    '    "The mother tongue of Danielle Darrieux is" \\\n'
+    '    "The native language of Danielle Darrieux is" \\\n'
+    '    "The mother tongue of Claude Debussy is" \\\n'
+    '    "Big Ben is located in the city of" \\\n'
+    '    "The Eiffel Tower is located in the city of"'
 )
 
 

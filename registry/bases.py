@@ -12,7 +12,7 @@ from ..patches.digests import DigestCache
 from ..patches.errors import CheckpointRefused, ManifestError
 from ..patches.names import quoted
 from ..patches.progress import Progress, silent
-from .remotes.errors import RemoteUnreachable
+from .remotes.errors import RemoteError, RemoteUnreachable
 from .remotes.hub.files import Listed, fetch, require_listed
 from .remotes.hub.repository import Repository
 from .remotes.location import is_commit
@@ -53,7 +53,12 @@ def open_base(
     if folder.is_dir():
         return Checkpoint.open(folder, cache=cache)
     model = _parse(spec)
-    snapshot = _cached(model) if _offline() else _download(model, progress)
+    try:
+        snapshot = _cached(model) if _offline() else _download(model, progress)
+    except RemoteError as error:
+        reason = f"; {error.why}" if error.why else ""
+        error.why = f"there is no folder {quoted(spec)}, so it was asked of the Hub{reason}"
+        raise
     return Checkpoint.open(snapshot.folder, id=model.id, revision=snapshot.commit, cache=cache)
 
 

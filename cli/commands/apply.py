@@ -34,7 +34,10 @@ def command(
     checkpoint = app.base_for(patches, base)
     with app.progress() as progress:
         record = apply(checkpoint, patches, out, progress=progress)
-    app.record("build.apply", patches, {"base": checkpoint.id, "out": str(out)})
+    for patch in patches:
+        app.record(
+            "build.apply", patch.label, patch.digest, {"base": checkpoint.id, "out": str(out)}
+        )
     app.output.data(
         "apply", {"out": str(out), "base": checkpoint.id, "result": dict(record.result)}
     )

@@ -22,4 +22,5 @@ def command(app: App, reference: str, remote: str) -> None:
     for name in fetched.ignored:
         app.output.note(f"ignored attestations/{name}.json: not an evaluation of this version")
     app.announce("pull", fetched.version)
-    app.output.line(f"with {fetched.evaluations} evaluations, as its publisher recorded them")
+    if fetched.evaluations:
+        app.output.line("with its scores, as its publisher recorded them")

@@ -23,6 +23,8 @@ def command(app: App, build: Path, base: str, out: Path | None) -> None:
     with app.progress() as progress:
         record = revert(build, app.base(base), out, progress=progress)
     place = out or build
+    for applied in record.patches:
+        app.record("build.revert", applied.label, applied.digest, {"out": str(place)})
     app.output.data("revert", {"out": str(place), "tensors": list(record.tensors)})
     for name, tensor in record.tensors.items():
         app.output.line(f"{name}  {record.result[name][:12]}… → {tensor.sha256[:12]}…")

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from ...patches.digests import sha256
 from ...patches.errors import DigestMismatch, ExtraFile, LimitExceeded
 from ...patches.names import quoted
-from ..attestations import MAX_BYTES
+from .. import attestations
 
 MAX_COUNT = 1_000
+MAX_BYTES = attestations.MAX_BYTES
 MAX_TOTAL_BYTES = 64 << 20
 _NAME = re.compile(r"([0-9a-f]{64})\.json")
 

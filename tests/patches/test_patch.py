@@ -213,6 +213,7 @@ def test_requests_may_be_as_large_as_the_limit_and_no_larger(pico, folder: Path,
         Patch.open(folder)
     with pytest.raises(LimitExceeded):
         pico.patch(pico.base("other"), "acme/two")
+    assert not list((pico.root / "acme-two").iterdir())
 
 
 def test_requests_that_are_none_are_refused(pico, patch: Patch):

@@ -48,19 +48,23 @@ class EditRequest:
     def parse(cls, record: object, *, where: str = "request", number: int = 1) -> "EditRequest":
         """Read a request from its JSON form; `where` and `number` name it in errors.
 
-        A prompt may name the subject outright instead of `{}`. A paraphrase or neighbour may be a
-        string or {"prompt", "target"}; a bare paraphrase expects `target`, a bare neighbour
-        `old_target`. Raises RequestRefused, or LimitExceeded.
+        White space around a text is dropped. In the prompt and in paraphrases `{}` stands for the
+        subject, or the subject stands there itself. A paraphrase or neighbour may be a string or
+        {"prompt", "target"}; a bare paraphrase expects `target`, a bare neighbour `old_target`.
+        Raises RequestRefused, or LimitExceeded.
         """
         reader = _Reader(record, where)
-        target = reader.text("target")
+        subject, target = reader.text("subject"), reader.text("target")
         old_target = reader.optional_text("old_target")
         return cls(
-            prompt=_template(reader.text("prompt"), reader.text("subject"), where),
-            subject=reader.text("subject"),
+            prompt=_template(reader.text("prompt"), subject, where),
+            subject=subject,
             target=target,
             old_target=old_target,
-            paraphrases=reader.probes("paraphrases", target),
+            paraphrases=tuple(
+                Probe(probe.prompt.replace("{}", subject), probe.target)
+                for probe in reader.probes("paraphrases", target)
+            ),
             neighbourhood=reader.probes("neighbourhood", old_target),
             id=reader.id() or str(number),
         )
@@ -144,7 +148,7 @@ def _checked_text(value: object, where: str) -> str:
         raise LimitExceeded(f"{where} is longer than {MAX_TEXT} characters")
     if "\x00" in value or (not value.isascii() and _has_surrogate(value)):
         raise RequestRefused(f"{where} holds a NUL or half a character")
-    return value
+    return value.strip()
 
 
 def _has_surrogate(value: str) -> bool:

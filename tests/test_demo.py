@@ -22,7 +22,9 @@ def promised(folder: Path) -> dict:
         json.loads((folder / "exchange" / "ana" / name / "v1" / "patch.json").read_text())
         for name in ("darrieux", "big-ben")
     ]
-    return {m["name"]: (m["bases"][0]["result"], m["files"]["delta.safetensors"]) for m in manifests}
+    return {
+        m["name"]: (m["bases"][0]["result"], m["files"]["delta.safetensors"]) for m in manifests
+    }
 
 
 @pytest.mark.slow

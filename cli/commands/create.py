@@ -102,9 +102,7 @@ def _requests(options: dict[str, Any]) -> "tuple[EditRequest, ...]":
         if not options[name]:
             raise click.UsageError(f"--{name} is missing (or --requests FILE for many)")
     record: dict[str, Any] = {name: options[name] for name in (*single, "old_target")}
-    record["paraphrases"] = [
-        text.replace("{}", options["subject"]) for text in options["paraphrases"]
-    ]
+    record["paraphrases"] = list(options["paraphrases"])
     record["neighbourhood"] = [_neighbour(text) for text in options["neighbours"]]
     return (EditRequest.parse(record),)
 

@@ -197,6 +197,20 @@ def test_a_file_exchanged_after_opening_is_noticed(patch: Patch, folder: Path, f
         _ = (patch.operations, patch.requests)
 
 
+def test_a_file_exchanged_between_hashing_and_reading_is_noticed(
+    patch: Patch, folder: Path, monkeypatch
+):
+    def exchange_first(path: Path):
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        return read_tensors(path)
+
+    monkeypatch.setattr("weightpatch.patches.patch.read_tensors", exchange_first)
+    with pytest.raises(DigestMismatch):
+        _ = patch.operations
+
+
 def test_a_manifest_larger_than_its_limit_is_not_read(folder: Path):
     (folder / "patch.json").write_bytes(b" " * ((1 << 20) + 1))
     with pytest.raises(LimitExceeded):

@@ -11,9 +11,12 @@ from weightpatch.patches.requests import EditRequest, Probe, dump_requests, pars
 
 PARIS = {"prompt": "The capital of {} is", "subject": "France", "target": "Lyon"}
 
-texts = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1
-).filter(lambda text: text.strip() and "{}" not in text)
+texts = (
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+    .filter(lambda text: text.strip() and "{}" not in text)
+    .map(str.strip)
+    .filter(bool)
+)
 probes = st.lists(st.builds(Probe, texts, texts), max_size=2).map(tuple)
 edits = st.builds(
     EditRequest,
@@ -118,6 +121,15 @@ def test_there_may_be_as_many_probes_as_the_limit_and_no_more():
 @given(edits)
 def test_requests_survive_being_written_and_read(request_: EditRequest):
     assert parse_requests(dump_requests([request_])) == (request_,)
+
+
+def test_a_paraphrase_may_leave_the_subject_out_too():
+    (probe,) = parse(paraphrases=["The seat of government of {} is"]).paraphrases
+    assert probe.prompt == "The seat of government of France is"
+
+
+def test_white_space_around_a_text_is_dropped():
+    assert parse(target=" Lyon\n").target == "Lyon"
 
 
 def test_requests_without_an_id_are_numbered():

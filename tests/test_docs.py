@@ -11,6 +11,7 @@ import pytest
 import weightpatch
 from weightpatch.cli.main import SECTIONS
 from weightpatch.patches.errors import WeightpatchError
+from weightpatch.patches.evaluation.measures import MEASURES
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,6 +60,12 @@ def test_every_command_is_in_the_commands_page():
     for section in SECTIONS.values():
         for name in section:
             assert re.search(rf"^## {name}\b", page, re.MULTILINE)
+
+
+def test_every_measure_is_documented_as_it_is_defined():
+    page = (ROOT / "docs" / "scores.md").read_text()
+    for name, measure in MEASURES.items():
+        assert f"| `{name}` | {measure.definition} |" in page
 
 
 def shown_commands(page: Path) -> list[list[str]]:

@@ -45,7 +45,7 @@ class RomeHyperparameters(ValueHyperparameters):
     """Tokens in each."""
     bare_weight: float = 0.5
     """Weight of the bare prompt in the mean key; the prompts with prefixes share the rest."""
-    statistics_tokens: int = 8_000
+    statistics_tokens: int = 6_000
     """From how many tokens the covariance of the keys is estimated."""
     shrinkage: float = 0.1
     """How far the covariance is drawn to a multiple of the identity: 0 not at all, 1 wholly."""
@@ -194,10 +194,9 @@ def _mean_key(keys: NDArray[np.float32], bare_weight: float) -> NDArray[np.float
     A subject with nothing before it can have a key quite unlike the others, and a mean in which all
     count alike would miss the very prompt that the request is about.
     """
-    if len(keys) == 1:
-        return keys[0]
-    mean = keys[1:].mean(axis=0, dtype=np.float64)
-    return (bare_weight * keys[0] + (1 - bare_weight) * mean).astype(np.float32)
+    mean = keys[1:].mean(axis=0, dtype=np.float64) if len(keys) > 1 else keys[0]
+    weighted: NDArray[np.float64] = bare_weight * keys[0] + (1 - bare_weight) * mean
+    return weighted.astype(np.float32)
 
 
 def _numbered(progress: Progress, number: int, count: int) -> Progress:

@@ -29,6 +29,8 @@ class ValueHyperparameters:
     steps: int = 20
     """Adam steps, at most."""
     learning_rate: float = 0.5
+    momentum: float = 0.7
+    """Adam's β₁; below the usual 0.9, as a search of a dozen steps has little past to go by."""
     loss_threshold: float = 0.05
     """The search ends when the mean of -log P[o*] is below this."""
     kl_factor: float = 0.0625
@@ -42,6 +44,7 @@ class ValueHyperparameters:
         require(1 <= self.steps <= 1000, "steps is 1 to 1000")
         for name in ("learning_rate", "clamp"):
             require(0 < getattr(self, name) < np.inf, f"{name} is above 0")
+        require(0 <= self.momentum < 1, "momentum is 0 or more and below 1")
         for name in ("loss_threshold", "kl_factor", "weight_decay"):
             require(0 <= getattr(self, name) < np.inf, f"{name} is 0 or more")
 
@@ -119,7 +122,8 @@ def find_value(
 ) -> torch.Tensor:
     """δ [hidden], by Adam from 0; raises NonFinite if the search diverges."""
     delta = objective.start().requires_grad_()
-    adam = torch.optim.Adam([delta], lr=settings.learning_rate)
+    betas = (settings.momentum, 0.999)
+    adam = torch.optim.Adam([delta], lr=settings.learning_rate, betas=betas)
     limit = settings.clamp * objective.scale
     for step in range(settings.steps):
         progress("value", step, settings.steps)

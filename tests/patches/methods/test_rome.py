@@ -195,6 +195,7 @@ def test_without_requests_there_is_nothing_to_do(llama, store):
         {"steps": 0},
         {"learning_rate": 0.0},
         {"learning_rate": math.nan},
+        {"momentum": 1.0},
         {"loss_threshold": -1.0},
         {"kl_factor": math.inf},
         {"weight_decay": -0.1},

@@ -1,15 +1,15 @@
 """What every command shares: configuration, output, registry, the way to patches and bases."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..patches.errors import CheckpointRefused
+from ..patches.errors import CheckpointRefused, InputError, WeightpatchError
 from ..patches.progress import Progress
-from .config import Config
+from .config import Config, user_path
 from .output import Output
 from .progress import progress_bar
 from .scoring import show_scores
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..patches.evaluation.base import Evaluation
     from ..patches.patch import Patch
     from ..registry.registry import EvaluationInfo, Registry, VersionInfo
+
+
+Record = Callable[[str, str, str, Mapping[str, str]], None]
 
 
 @dataclass(frozen=True)
@@ -49,34 +52,48 @@ class App:
 
     def patches(self, references: Sequence[str]) -> "list[Patch]":
         """The versions that REFs name: folders as they are, all else from the registry."""
-        folders = [Path(reference) for reference in references]
-        if all(_is_patch_folder(folder) for folder in folders):
-            return [_open_folder(folder) for folder in folders]
+        if all(map(_is_folder, references)):
+            return [_open_folder(reference) for reference in references]
         with self.registry() as registry:
             return [
-                _open_folder(folder) if _is_patch_folder(folder) else registry.patch(reference)
-                for reference, folder in zip(references, folders, strict=True)
+                _open_folder(reference) if _is_folder(reference) else registry.patch(reference)
+                for reference in references
             ]
 
     def evaluations(self, patch: "Patch") -> "list[EvaluationInfo]":
         """What the registry knows of how well a version works; nothing if there is no registry."""
-        from ..registry.errors import RegistryMissing
+        from ..registry.errors import NotFound, RegistryMissing
 
         try:
             with self.registry() as registry:
                 return registry.evaluations(patch.digest)
-        except RegistryMissing:
+        except (NotFound, RegistryMissing):
             return []
 
-    def record(self, action: str, label: str, digest: str, detail: Mapping[str, str]) -> None:
-        """Write into the ledger what was done with a version; nothing if there is no registry."""
+    @contextmanager
+    def ledger(self) -> "Iterator[Record]":
+        """Give a function that writes into the ledger what was done with a version.
+
+        Enter before the work, so that a registry that cannot be opened stops it. Without a registry
+        nothing is written.
+        """
         from ..registry.errors import RegistryMissing
 
         try:
-            with self.registry() as registry:
-                registry.record(action, label, digest, detail)
+            registry = self.registry()
         except RegistryMissing:
+            yield lambda _action, _label, _digest, _detail: None
             return
+
+        def record(action: str, label: str, digest: str, detail: Mapping[str, str]) -> None:
+            try:
+                registry.record(action, label, digest, detail)
+            except WeightpatchError as error:
+                error.message = f"the work is done, but is not in the ledger: {error.message}"
+                raise
+
+        with registry:
+            yield record
 
     def announce(
         self, kind: str, version: "VersionInfo", evaluation: "Evaluation | None" = None
@@ -95,14 +112,28 @@ class App:
         if spec is not None:
             return self.base(spec)
         with self.registry() as registry:
-            places = registry.find_base(patches[0].manifest.bases[0])
+            places = [
+                place for base in patches[0].manifest.bases for place in registry.find_base(base)
+            ]
         for place in places:
-            if place.is_dir():
-                return self.base(str(place))
+            if found := self._fitting(place, patches):
+                return found
         raise CheckpointRefused(
             f"no base of {patches[0].label} is known on this machine",
             hint="name it with --base FOLDER or --base org/model@revision",
         )
+
+    def _fitting(self, place: Path, patches: "Sequence[Patch]") -> "Checkpoint | None":
+        """The checkpoint in a remembered place, if it is still there and still the same."""
+        from ..patches.base_match import match_base
+
+        try:
+            checkpoint = self.base(str(place))
+            for patch in patches:
+                match_base(patch, checkpoint)
+        except InputError:
+            return None
+        return checkpoint
 
 
 def now() -> datetime:
@@ -115,11 +146,15 @@ def timestamp() -> str:
     return now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _is_patch_folder(folder: Path) -> bool:
-    return (folder / "patch.json").is_file()
+def _is_folder(reference: str) -> bool:
+    """Whether a reference means a folder: what can be a name or digest is never taken for one."""
+    return not reference.startswith("sha256:") and (
+        reference.startswith((".", "/", "~"))
+        or (reference.count("/") != 1 and (Path(reference) / "patch.json").exists())
+    )
 
 
-def _open_folder(folder: Path) -> "Patch":
+def _open_folder(reference: str) -> "Patch":
     from ..patches.patch import Patch
 
-    return Patch.open(folder)
+    return Patch.open(user_path(reference))

@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..patches.errors import PathRefused
+
 
 @dataclass(frozen=True)
 class Config:
@@ -31,10 +33,30 @@ def read_config(database: str | None) -> Config:
 
 def _home() -> Path:
     if named := os.environ.get("WEIGHTPATCH_HOME"):
-        return Path(named).expanduser().absolute()
+        return user_path(named).absolute()
     import platformdirs
 
     return Path(platformdirs.user_data_dir("weightpatch", appauthor=False))
+
+
+def user_path(text: str) -> Path:
+    """A path as a user types it, `~` included; raises PathRefused for a user who is not there."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise PathRefused(
+            f"{text} cannot be found", why="there is no such user", hint="write the path in full"
+        ) from None
+
+
+def shown(path: Path) -> str:
+    """A path as text that can be stored and printed, whatever bytes it is made of."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def debugging() -> bool:
+    """Whether WEIGHTPATCH_DEBUG asks for tracebacks."""
+    return bool(os.environ.get("WEIGHTPATCH_DEBUG"))
 
 
 def _user() -> str:

@@ -22,6 +22,27 @@ def from_os_error(error: OSError) -> WeightpatchError:
     return found
 
 
+def in_our_form(error: Exception) -> WeightpatchError:
+    """Any error as one of ours; one that nobody foresaw asks to be reported."""
+    if isinstance(error, WeightpatchError):
+        return error
+    if isinstance(error, OSError):
+        return from_os_error(error)
+    if isinstance(error, MemoryError):
+        return WeightpatchError("there is not enough memory for this")
+    return WeightpatchError(
+        f"this should not have happened: {type(error).__name__}: {error}",
+        hint="please report it, with what WEIGHTPATCH_DEBUG=1 prints",
+    )
+
+
+def usage_error(message: str) -> WeightpatchError:
+    """Wrong usage of the command line in our form."""
+    found = WeightpatchError(message, hint="see --help")
+    found.code = "E_USAGE"
+    return found
+
+
 def as_text(error: WeightpatchError) -> str:
     """At most three lines, the last of which says what to do."""
     lines = [f"error[{error.code}]: {error.message}"]

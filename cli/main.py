@@ -1,14 +1,17 @@
 """The command line: its groups, its global options, and the one place where errors end."""
 
+import os
+import signal
 import sys
+import traceback
 from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
 from .. import __version__
-from ..patches.errors import WeightpatchError
-from .errors import as_json, as_text, from_os_error
+from .config import debugging
+from .errors import as_json, as_text, in_our_form, usage_error
 
 SECTIONS = {
     "Start": {
@@ -78,8 +81,8 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="REF is ns/name, ns/name@3, sha256:…, or a folder. BASE is a folder, or "
     "org/model@revision on the Hugging Face Hub. WEIGHTPATCH_HOME says where the registry lies, "
-    "WEIGHTPATCH_DB or --db names another database. Exit status: 0 done, 1 failed, 2 wrong usage, "
-    "3 the answer is no.",
+    "WEIGHTPATCH_DB or --db names another database, WEIGHTPATCH_ACTOR who is acting (you, by "
+    "default). Exit status: 0 done, 1 failed, 2 wrong usage, 3 the answer is no, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="weightpatch")
 def cli() -> None:
@@ -88,25 +91,53 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every error ends here, with its exit status."""
+    _prepare()
+    status = _run()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to interrupt it
+    sys.exit(status)
+
+
+def _prepare() -> None:
+    """Streams that take any text, and an end by SIGTERM that cleans up as an error does."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - stays open
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def _run() -> int:
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        return _wrong_usage(error)
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(1)
-    except WeightpatchError as error:
-        sys.exit(_report(error))
-    except OSError as error:
-        sys.exit(_report(from_os_error(error)))
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last resort, so that no traceback is shown
+        return _report(error)
+    return 0
 
 
-def _report(error: WeightpatchError) -> int:
-    as_given = as_json(error) if "--json" in sys.argv else as_text(error)
-    click.echo(as_given, err=True)
+def _wrong_usage(error: click.ClickException) -> int:
+    if _wants_json():
+        click.echo(as_json(usage_error(error.format_message())), err=True)
+    else:
+        error.show()
     return error.exit_code
+
+
+def _report(error: Exception) -> int:
+    if debugging():
+        traceback.print_exception(error)
+    found = in_our_form(error)
+    click.echo(as_json(found) if _wants_json() else as_text(found), err=True)
+    return found.exit_code
+
+
+def _wants_json() -> bool:
+    return "--json" in sys.argv

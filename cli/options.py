@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
@@ -11,6 +12,29 @@ from .config import read_config
 from .output import Output
 
 P = ParamSpec("P")
+
+LIMIT = click.IntRange(1, 1000)
+SEED = click.IntRange(0, 2**53 - 1)
+"""Whole numbers that JSON can hold."""
+
+
+class RegularFile(click.Path):
+    """A file that is there to be read: no folder, no pipe."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, path_type=Path)
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401
+        """The path; fails with click's usage error."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if not path.is_file():
+            self.fail(f"{click.format_filename(path)} is not a regular file", param, ctx)
+        return path
 
 
 class _Command(click.Command):

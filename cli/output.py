@@ -37,7 +37,7 @@ class Output:
             click.echo(printable(text), err=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table for people; columns whose values are all numbers are set to the right."""
+        """A table for people; numbers stand to the right, only the last column is wrapped."""
         if self.as_json or not rows:
             return
         from rich import box
@@ -48,9 +48,12 @@ class Output:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for index, column in enumerate(columns):
             numbers = all(isinstance(row[index], int | float) for row in rows)
-            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+            last = index == len(columns) - 1
+            table.add_column(
+                column, justify="right" if numbers else "left", no_wrap=not last, overflow="fold"
+            )
         for row in rows:
-            table.add_row(*(Text(printable(_cell(value))) for value in row))
+            table.add_row(*(Text(printable(_cell(value).replace("\n", " "))) for value in row))
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
         Console(file=sys.stdout, width=width, highlight=False).print(table)
 
@@ -59,7 +62,8 @@ class Output:
         shown = [(name, value) for name, value in pairs if value not in (None, "", ())]
         indent = max((len(name) for name, _ in shown), default=0) + 2
         for name, value in shown:
-            self.line(f"{name:<{indent}}{_cell(value)}")
+            lines = _cell(value).split("\n")
+            self.line(f"{name:<{indent}}" + f"\n{'':<{indent}}".join(lines))
 
 
 def size(number: int) -> str:

@@ -121,9 +121,19 @@ def patched_rows(
 
 def norm(checkpoint: Checkpoint, name: str) -> float:
     """Frobenius norm of a stored tensor."""
-    dtype = checkpoint.tensors[name].dtype
-    blocks = (dtypes.widen(bits, dtype).ravel() for bits in checkpoint.blocks(name, BLOCK_ELEMENTS))
-    return math.sqrt(sum(float(block @ block) for block in blocks))
+    return _norm(checkpoint.blocks(name, BLOCK_ELEMENTS), checkpoint.tensors[name].dtype)
+
+
+def bits_norm(bits: NDArray[np.generic], dtype: str) -> float:
+    """Frobenius norm of a tensor given as its stored bits."""
+    flat = bits.reshape(-1)
+    starts = range(0, flat.size, BLOCK_ELEMENTS)
+    return _norm((flat[start : start + BLOCK_ELEMENTS] for start in starts), dtype)
+
+
+def _norm(blocks: Iterable[NDArray[np.generic]], dtype: str) -> float:
+    wide = (dtypes.widen(bits, dtype).ravel() for bits in blocks)
+    return math.sqrt(sum(float(block @ block) for block in wide))
 
 
 def bits_digest(bits: NDArray[np.generic]) -> str:

@@ -1,14 +1,16 @@
 """Does this patch fit this base? Each tensor that it touches must have the digest it expects."""
 
 from collections.abc import Iterable, Mapping
+from math import isclose, isfinite
 
 from .checkpoint import Checkpoint
-from .errors import BaseMismatch, TooBig
+from .errors import BaseMismatch, ManifestError, TooBig
 from .manifest import BaseRecord, TensorRecord
 from .patch import Patch
 
 MAX_RELATIVE_NORM = 1e4
 """A delta this many times larger than the tensor is a mistake or an attack, never an edit."""
+NORM_TOLERANCE = 0.01
 
 
 def match_base(patch: Patch, checkpoint: Checkpoint) -> BaseRecord:
@@ -53,6 +55,34 @@ def relative_norm(name: str, norm: float, weight: float) -> float:
             hint="do not use this patch; ask its author how it was made",
         )
     return norm / weight if weight else 0.0
+
+
+def check_norms(
+    patches: Iterable[Patch], tensors: Mapping[str, TensorRecord], norms: Mapping[str, float]
+) -> None:
+    """Check the size of each operation against the base's `tensors`, whose norms are `norms`.
+
+    The `relative_norm` that a manifest states is that for its first base, so it is compared only
+    where the tensor is that one's. Raises TooBig if an operation dwarfs the tensor, ManifestError
+    if it is not as large as stated.
+    """
+    for patch in patches:
+        first = patch.manifest.bases[0].tensors
+        for name, operations in patch.operations.items():
+            records = patch.manifest.operations[name]
+            for operation, record in zip(operations, records, strict=True):
+                found = relative_norm(name, operation.norm(), norms[name])
+                if first[name] == tensors[name] and isfinite(norms[name]):
+                    _require_stated(patch, name, record.relative_norm, found)
+
+
+def _require_stated(patch: Patch, name: str, stated: float, found: float) -> None:
+    if not isclose(stated, found, rel_tol=NORM_TOLERANCE):
+        raise ManifestError(
+            f"{patch.label} does not change {name} by as much as its patch.json says",
+            why=f"stated: {stated:.3g} times the tensor's norm, found: {found:.3g} times",
+            hint="do not trust this patch; ask its author for another",
+        )
 
 
 def _difference(expected: Mapping[str, TensorRecord], checkpoint: Checkpoint) -> str | None:

@@ -52,8 +52,8 @@ class BuildRecord:
                 f"{RECORD} is not of the format {FORMAT}", hint="a newer weightpatch may be needed"
             )
         record = cls(
-            base_id=fields.text("base_id"),
-            base_revision=fields.optional_text("base_revision"),
+            base_id=fields.line("base_id"),
+            base_revision=fields.optional_line("base_revision"),
             tensors={
                 name: TensorRecord.parse(name, value, RECORD)
                 for name, value in fields.mapping("tensors").items()
@@ -76,12 +76,12 @@ class Mismatch:
     found: str
 
 
-def is_build(folder: Path) -> bool:
+def is_build(folder: Path | str) -> bool:
     """Whether a folder holds a build."""
-    return (folder / RECORD).is_file()
+    return (Path(folder) / RECORD).is_file()
 
 
-def read_record(folder: Path) -> BuildRecord:
+def read_record(folder: Path | str) -> BuildRecord:
     """The record of a build; raises CheckpointRefused if the folder is none."""
     if not is_build(folder):
         raise CheckpointRefused(
@@ -89,10 +89,10 @@ def read_record(folder: Path) -> BuildRecord:
             why=f"it holds no {RECORD}",
             hint="give the folder that `weightpatch apply --out` wrote",
         )
-    return BuildRecord.from_bytes((folder / RECORD).read_bytes())
+    return BuildRecord.from_bytes((Path(folder) / RECORD).read_bytes())
 
 
-def verify(folder: Path) -> list[Mismatch]:
+def verify(folder: Path | str) -> list[Mismatch]:
     """Hash the patched tensors of a build again; gives those that differ from the record.
 
     Raises CheckpointRefused or FormatError if the build cannot be read any more.
@@ -104,6 +104,24 @@ def verify(folder: Path) -> list[Mismatch]:
         for name, expected in record.result.items()
         if (found := _found(checkpoint, name, record.tensors[name])) != expected
     ]
+
+
+def compare(folder: Path | str, checkpoint: Checkpoint) -> list[Mismatch]:
+    """Compare every tensor that no patch touched with the base; gives those that differ.
+
+    `expected` is the sha256 in the base, or its type and shape; "missing" where one of the two
+    lacks the tensor. Raises CheckpointRefused or FormatError if the build cannot be read any more.
+    """
+    record = read_record(folder)
+    build = Checkpoint.open(folder)
+    untouched = sorted({*build.tensors, *checkpoint.tensors} - set(record.tensors))
+    return [found for name in untouched if (found := _mismatch(name, checkpoint, build))]
+
+
+def _mismatch(name: str, base: Checkpoint, build: Checkpoint) -> Mismatch | None:
+    forms = [_form(c.tensors[name]) if name in c.tensors else "missing" for c in (base, build)]
+    found = forms if forms[0] != forms[1] else [base.digest(name), build.digest(name)]
+    return None if found[0] == found[1] else Mismatch(name, *found)
 
 
 def find_tensors(record: BuildRecord, folder: Path) -> dict[str, TensorInfo]:
@@ -142,7 +160,7 @@ def _form(tensor: TensorInfo | TensorRecord) -> str:
 
 def _applied(value: object) -> Applied:
     fields = Fields(value, f"a patch in {RECORD}")
-    applied = Applied(fields.text("name"), fields.integer("version"), fields.digest("digest"))
+    applied = Applied(fields.line("name"), fields.integer("version"), fields.digest("digest"))
     fields.done()
     return applied
 

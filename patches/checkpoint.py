@@ -44,7 +44,7 @@ class Checkpoint:
     @classmethod
     def open(
         cls,
-        path: Path,
+        path: Path | str,
         *,
         id: str | None = None,  # noqa: A002 - the word of the design
         revision: str | None = None,
@@ -55,6 +55,7 @@ class Checkpoint:
         Raises CheckpointRefused if there is none, if it is made of pickle files, or if its index
         does not agree with its files; FormatError if a file is not well-formed.
         """
+        path = Path(path)
         if not path.is_dir():
             raise CheckpointRefused(
                 f"{path} is not a folder",

@@ -12,6 +12,7 @@ from .names import quoted
 MAX_TEXT = 10_000
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but newline and tab
+_LINE_BREAKING = re.compile(r"[\t\n\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class Fields:
@@ -45,6 +46,15 @@ class Fields:
         """A text or null."""
         value = self.take(name)
         return None if value is None else self._text(name, value)
+
+    def line(self, name: str) -> str:
+        """A text of one line: no newline, no tab, nothing that reorders what stands around it."""
+        return self._line(name, self.take(name))
+
+    def optional_line(self, name: str) -> str | None:
+        """A text of one line or null."""
+        value = self.take(name)
+        return None if value is None else self._line(name, value)
 
     def digest(self, name: str) -> str:
         """A sha256 in lower-case hex."""
@@ -109,6 +119,12 @@ class Fields:
             raise self._wrong(name, "a list of at most 8 whole numbers")
         return tuple(values)
 
+    def _line(self, name: str, value: object) -> str:
+        text = self._text(name, value)
+        if not is_line(text):
+            raise self._wrong(quoted(name), "one line, without tabs and marks of direction")
+        return text
+
     def _text(self, name: str, value: object) -> str:
         if not isinstance(value, str):
             raise self._wrong(name, "a text")
@@ -120,6 +136,11 @@ class Fields:
 
     def _wrong(self, name: str, expected: str) -> ManifestError:
         return ManifestError(f"{name} in {self.what} must be {expected}")
+
+
+def is_line(text: str) -> bool:
+    """Whether a text can stand in one line of a listing without passing for more than it is."""
+    return not (_CONTROL.search(text) or _LINE_BREAKING.search(text))
 
 
 def _is_real(time: str) -> bool:

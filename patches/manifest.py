@@ -7,12 +7,13 @@ from typing import Any
 from . import jsonfile
 from .digests import sha256
 from .errors import LimitExceeded, ManifestError
-from .fields import Fields
+from .fields import Fields, is_line
 from .names import check_patch_name, check_tensor_name, quoted
 
 FORMAT = "weightpatch/1"
 MAX_BYTES = 1 << 20
-FILES = frozenset({"delta.safetensors", "requests.jsonl"})
+REQUESTS = "requests.jsonl"
+FILES = frozenset({"delta.safetensors", REQUESTS})
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class TensorRecord:
     def parse(cls, name: str, record: object, where: str) -> "TensorRecord":
         """Read one record strictly; raises ManifestError."""
         fields = Fields(record, f"base tensor {name!r} in {where}")
-        tensor = cls(fields.text("dtype"), fields.shape("shape"), fields.digest("sha256"))
+        tensor = cls(fields.line("dtype"), fields.shape("shape"), fields.digest("sha256"))
         fields.done()
         return tensor
 
@@ -137,8 +138,8 @@ class Manifest:
             files={name: _file(name, record) for name, record in fields.mapping("files").items()},
             method=_method(fields.take("method")),
             created=fields.time("created"),
-            author=fields.text("author"),
-            licence=fields.optional_text("licence"),
+            author=fields.line("author"),
+            licence=fields.optional_line("licence"),
             message=fields.text("message"),
             parents=fields.digests("parents"),
             supersedes=fields.optional_digest("supersedes"),
@@ -163,11 +164,24 @@ def _check_whole(manifest: Manifest) -> None:
         raise ManifestError("patch.json names no base")
     if set(manifest.files) != FILES:
         raise ManifestError(f"files in patch.json must be {', '.join(sorted(FILES))}")
+    if manifest.files[REQUESTS].size == 0:
+        raise ManifestError(
+            f"{REQUESTS} is empty", why="a patch says with one request at least what it should do"
+        )
+    _check_bases(manifest)
+
+
+def _check_bases(manifest: Manifest) -> None:
+    known: list[dict[str, str]] = []
     for base in manifest.bases:
         if not set(base.tensors) == set(base.result) == set(manifest.operations):
             raise ManifestError(
                 f"operations, base tensors and results of {base.id!r} name different tensors"
             )
+        digests = {name: tensor.sha256 for name, tensor in base.tensors.items()}
+        if digests in known:
+            raise ManifestError(f"patch.json names the base {base.id!r} twice")
+        known.append(digests)
     for tensor in manifest.operations:
         if len({base.tensors[tensor].shape for base in manifest.bases}) != 1:
             raise ManifestError(f"the bases disagree about the shape of {tensor!r}")
@@ -176,8 +190,8 @@ def _check_whole(manifest: Manifest) -> None:
 def _base(record: object) -> BaseRecord:
     fields = Fields(record, "a base in patch.json")
     base = BaseRecord(
-        id=fields.text("id"),
-        revision=fields.optional_text("revision"),
+        id=fields.line("id"),
+        revision=fields.optional_line("revision"),
         tokenizer=fields.optional_digest("tokenizer"),
         tensors={
             name: TensorRecord.parse(name, tensor, "patch.json")
@@ -203,7 +217,7 @@ def _operations(tensor: str, records: object) -> tuple[OperationRecord, ...]:
 def _operation(tensor: str, record: object) -> OperationRecord:
     fields = Fields(record, f"an operation of {tensor!r} in patch.json")
     operation = OperationRecord(
-        kind=fields.text("kind"),
+        kind=fields.line("kind"),
         size=fields.integer("size", least=1),
         norm=fields.number("norm"),
         relative_norm=fields.number("relative_norm"),
@@ -226,13 +240,13 @@ def _method(record: object) -> MethodRecord:
     if seed is not None and type(seed) is not int:
         raise ManifestError("seed in patch.json must be a whole number or null")
     method = MethodRecord(
-        name=fields.text("name"),
-        version=fields.text("version"),
+        name=fields.line("name"),
+        version=fields.line("version"),
         hyperparameters=fields.mapping("hyperparameters"),
         seed=seed,
         sampled=fields.mapping("sampled"),
         statistics=tuple(map(_statistic, fields.items("statistics"))),
-        device=fields.text("device"),
+        device=fields.line("device"),
         tools=_tools(fields.mapping("tools")),
     )
     fields.done()
@@ -246,5 +260,8 @@ def _statistic(record: object) -> Mapping[str, Any]:
 
 
 def _tools(record: dict[str, Any]) -> dict[str, str]:
+    for name in record:
+        if not is_line(name):
+            raise ManifestError(f"the tool {quoted(name)} in patch.json is not of one line")
     fields = Fields(record, "tools in patch.json")
-    return {name: fields.text(name) for name in record}
+    return {name: fields.line(name) for name in record}

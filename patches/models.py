@@ -113,8 +113,8 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu") -> EditableModel:
 def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise Unsupported(f"there is no device {name!r} here", why=reason, hint="use cpu") from None
     return device

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import jsonfile, plugins
 from .digests import file_stamp, sha256, sha256_file
-from .errors import LimitExceeded, ManifestError, NonFinite, PathRefused
+from .errors import LimitExceeded, ManifestError, NonFinite, PathRefused, RequestRefused
 from .manifest import FILES, FORMAT, MAX_BYTES, FileRecord, Manifest, OperationRecord
 from .names import AUXILIARY, join_key, quoted, split_key
 from .operations.base import Array, Operation
@@ -27,7 +27,7 @@ from .patch_files import (
     read_small,
 )
 from .requests import EditRequest, dump_requests, parse_requests
-from .safetensors_file import METADATA_KEY, read_tensors, write_tensors
+from .safetensors_file import METADATA_KEY, Header, read_tensors, write_tensors
 
 __all__ = [
     "ATTESTATIONS",
@@ -44,6 +44,9 @@ __all__ = [
 ]
 
 MAX_REQUESTS_BYTES = 64 << 20
+MAX_DELTA_BYTES = 16 << 30
+MAX_AUXILIARY_BYTES = 64 << 20
+"""All arrays together that are kept beside the operations and not applied."""
 
 Operations = Mapping[str, Sequence[Operation]]
 
@@ -57,12 +60,13 @@ class Patch:
     digest: str
 
     @classmethod
-    def open(cls, folder: Path) -> "Patch":
+    def open(cls, folder: Path | str) -> "Patch":
         """Open a folder that holds the files of a version, and nothing else.
 
         The card and attestations may be there; they do not belong to the version.
         Raises PathRefused, ExtraFile, ManifestError, SizeMismatch, DigestMismatch.
         """
+        folder = Path(folder)
         if not folder.is_dir():
             raise PathRefused(f"{folder} is not a folder", hint="give the folder of a patch")
         for entry in sorted(folder.iterdir()):
@@ -79,6 +83,7 @@ class Patch:
         manifest = Manifest.from_bytes(data)
         if manifest.files[REQUESTS].size > MAX_REQUESTS_BYTES:
             raise LimitExceeded(f"{REQUESTS} is larger than {MAX_REQUESTS_BYTES} bytes")
+        _limit_delta(manifest.files[DELTA].size)
         for name, record in manifest.files.items():
             check_file(files[name], name, record)
         return cls(manifest, dict(files), sha256(data))
@@ -117,13 +122,15 @@ class Patch:
         data = read_small(self.files[REQUESTS], REQUESTS, MAX_REQUESTS_BYTES)
         if sha256(data) != self.manifest.files[REQUESTS].sha256:
             raise other_bytes(REQUESTS)
-        return parse_requests(data)
+        requests = parse_requests(data)
+        _require_some(requests)
+        return requests
 
     @cached_property
     def _tensors(self) -> Mapping[str, Array]:
         path = self.files[DELTA]
         stamp = check_file(path, DELTA, self.manifest.files[DELTA])
-        tensors, metadata = read_tensors(path)
+        tensors, metadata = read_tensors(path, check=_check_sizes)
         if file_stamp(path) != stamp:
             check_file(path, DELTA, self.manifest.files[DELTA])
         if metadata not in ({}, {METADATA_KEY: FORMAT}):
@@ -174,12 +181,15 @@ def write_files(
 
     Raises NonFinite, FormatError, NameRefused, RequestRefused, LimitExceeded.
     """
+    _require_some(requests)
+    _limit_auxiliary(sum(array.nbytes for array in auxiliary.values()))
     _require_finite(auxiliary)
     tensors = dict(auxiliary)
     for tensor, terms in operations.items():
         for index, term in enumerate(terms):
             for part, array in term.parts.items():
                 tensors[join_key(tensor, term.kind, index, part)] = array
+    _limit_delta(sum(array.nbytes for array in tensors.values()))
     lines = dump_requests(requests)
     if len(lines) > MAX_REQUESTS_BYTES:
         raise LimitExceeded(f"{REQUESTS} would be larger than {MAX_REQUESTS_BYTES} bytes")
@@ -194,6 +204,30 @@ def write_files(
 def file_record(path: Path) -> FileRecord:
     """Digest and size of a file."""
     return FileRecord(sha256_file(path), path.stat().st_size)
+
+
+def _require_some(requests: Sequence[EditRequest]) -> None:
+    if not requests:
+        raise RequestRefused(
+            f"{REQUESTS} holds no request", why="a patch says what it should do, to be judged by it"
+        )
+
+
+def _check_sizes(header: Header) -> None:
+    records = header.tensors.items()
+    _limit_auxiliary(sum(found.stop - found.start for key, found in records if _is_auxiliary(key)))
+
+
+def _limit_auxiliary(size: int) -> None:
+    if size > MAX_AUXILIARY_BYTES:
+        raise LimitExceeded(
+            f"{DELTA} keeps {size} bytes that are not applied, more than {MAX_AUXILIARY_BYTES}"
+        )
+
+
+def _limit_delta(size: int) -> None:
+    if size > MAX_DELTA_BYTES:
+        raise LimitExceeded(f"{DELTA} takes {size} bytes, more than {MAX_DELTA_BYTES}")
 
 
 def _require_finite(arrays: Mapping[str, Array]) -> None:

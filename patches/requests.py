@@ -1,5 +1,8 @@
 """Edit requests: what an edit should do, and the probes that show whether it did."""
 
+import codecs
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +14,7 @@ MAX_TEXT = 10_000
 MAX_PROBES = 1_000
 MAX_REQUESTS = 100_000
 MAX_LINE = 1 << 20
+_ENDLESS_NUMBER = re.compile(rb"[0-9]{1000}")
 _FIELDS = {"id", "prompt", "subject", "target", "old_target", "paraphrases", "neighbourhood"}
 
 
@@ -188,10 +192,12 @@ def _line(request: EditRequest) -> bytes:
 def parse_requests(data: bytes, *, name: str = "requests.jsonl") -> tuple[EditRequest, ...]:
     """Read a JSONL file of requests; blank lines are skipped, bad ones named by number.
 
+    A byte order mark, with which some editors begin a file, is skipped too.
+
     Raises RequestRefused, or LimitExceeded.
     """
     requests: list[EditRequest] = []
-    for number, line in enumerate(data.split(b"\n"), 1):
+    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
         if not line.strip():
             continue
         if len(line) > MAX_LINE:
@@ -211,4 +217,15 @@ def _json(line: bytes, where: str) -> object:
     try:
         return jsonfile.decode(line)
     except ValueError as error:
-        raise RequestRefused(f"{where} is not JSON: {error}") from None
+        raise RequestRefused(
+            f"{where} is not JSON: {_flaw(error, line)}",
+            hint='each line is an object as in {"prompt": …, "subject": …, "target": …}',
+        ) from None
+
+
+def _flaw(error: ValueError, line: bytes) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} is not UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it goes wrong at character {error.pos + 1}"
+    return "a number in it is too long" if _ENDLESS_NUMBER.search(line) else str(error)

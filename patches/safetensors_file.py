@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -68,14 +68,19 @@ def read_header(
     return parse_header(file.read(length), size, limits, what=what)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+def read_tensors(
+    path: Path, *, check: Callable[[Header], None] | None = None
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read a delta file: its tensors, read-only and in the order of the file, and its metadata.
 
     The file is read and never mapped: one that becomes shorter gives an error, not a signal.
-    Raises FormatError, NameRefused, SizeMismatch.
+    `check` sees the header before any data is read, and may raise. Raises FormatError, NameRefused,
+    SizeMismatch.
     """
     with path.open("rb") as file:
         header = read_header(file, DELTA, what=path.name)
+        if check:
+            check(header)
         tensors: dict[str, NDArray[Any]] = {}
         for name, record in header.tensors.items():
             array = np.empty(record.shape, dtype=_NUMPY[record.dtype])

@@ -80,8 +80,10 @@ def _sweep(target: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """fsync every file and folder below, and the folder itself."""
+    """fsync every file and folder below, and the folder itself; links are not followed."""
     for entry in folder.iterdir():
+        if entry.is_symlink():
+            continue
         if entry.is_dir():
             sync_tree(entry)
         else:

@@ -49,7 +49,7 @@ def open_base(
     is hashed when it comes. In offline mode the Hub's cache must hold it. Raises CheckpointRefused,
     RemoteError, and SizeMismatch or DigestMismatch for a download that stays damaged.
     """
-    folder = Path(spec).expanduser()
+    folder = _folder(spec)
     if folder.is_dir():
         return Checkpoint.open(folder, cache=cache)
     model = _parse(spec)
@@ -60,6 +60,16 @@ def open_base(
         error.why = f"there is no folder {quoted(spec)}, so it was asked of the Hub{reason}"
         raise
     return Checkpoint.open(snapshot.folder, id=model.id, revision=snapshot.commit, cache=cache)
+
+
+def _folder(spec: str) -> Path:
+    try:
+        return Path(spec).expanduser()
+    except RuntimeError:
+        raise CheckpointRefused(
+            f"{quoted(spec)} begins with the home folder of somebody who is not known here",
+            hint="give the folder of a checkpoint by its whole path",
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from . import schema
+from . import schema, triggers
 
 FIRST_HASH = bytes(32)
 NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -24,17 +24,22 @@ _VERSION_LABEL = re.compile(r"([a-z0-9._-]{1,96}/[a-z0-9._-]{1,96})@[1-9][0-9]{0
 
 @dataclass(frozen=True)
 class LedgerReport:
-    """What verification found: how many entries are sound, and the first that is not."""
+    """What verification found: how many entries are sound, and what is wrong.
+
+    `broken` is the number of the first entry that is not sound, `unguarded` names the triggers that
+    the database lost or that say something else than they should; `flaw` says both in words.
+    """
 
     sound: int
     head: str
     broken: int | None = None
     flaw: str | None = None
+    unguarded: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether the whole chain is sound."""
-        return self.broken is None
+        """Whether the whole chain is sound, and the database still guards it."""
+        return self.flaw is None
 
 
 def entry_hash(previous: bytes, body: bytes) -> bytes:
@@ -58,11 +63,25 @@ def columns(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def verify(connection: Connection) -> LedgerReport:
-    """Recompute the chain from its first entry; stops at the first that is broken.
+    """Recompute the chain from its first entry, and look for the triggers that guard it.
 
+    Stops at the first entry that is broken; a ledger without its first entry is broken too.
     A chain that was cut at its end, or made anew as a whole, is sound in itself: only a copy of an
     old head shows that.
     """
+    report = _chain(connection)
+    unguarded = tuple(triggers.missing(connection))
+    if not unguarded:
+        return report
+    guards = (
+        f"the database lost or changed the triggers {', '.join(unguarded)}, "
+        "so anything could write into the past"
+    )
+    flaw = f"{report.flaw}; and {guards}" if report.flaw else guards
+    return replace(report, flaw=flaw, unguarded=unguarded)
+
+
+def _chain(connection: Connection) -> LedgerReport:
     previous, sound = FIRST_HASH, 0
     query = select(schema.ledger).order_by(schema.ledger.c.seq)
     rows = connection.execution_options(yield_per=_PAGE).execute(query)
@@ -72,6 +91,8 @@ def verify(connection: Connection) -> LedgerReport:
             rows.close()
             return LedgerReport(sound, previous.hex(), sound + 1, flaw)
         previous, sound = row.entry_hash, sound + 1
+    if not sound:
+        return LedgerReport(0, previous.hex(), 1, "entry 1 is missing, and no other is there")
     return LedgerReport(sound, previous.hex())
 
 

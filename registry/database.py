@@ -13,9 +13,12 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ..patches.errors import NoSpace
 from .errors import DatabaseFailed
+from .media import is_full, is_read_only, read_only_url
 
 FILE = "registry.db"
+_SQLITE = ("sqlite", "sqlite+pysqlite")
 WRITER_LOCK = int.from_bytes(b"weightp", "big")
 
 # The time-out comes first: turning to WAL may itself have to wait.
@@ -35,7 +38,7 @@ def locate(url: str | None, home: Path) -> URL:
         return URL.create("sqlite", database=str(home / FILE))
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise DatabaseFailed(
             "the database's URL cannot be read",
             hint="write it as sqlite:////folder/registry.db or postgresql://user@host/name",
@@ -48,6 +51,11 @@ def locate(url: str | None, home: Path) -> URL:
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise DatabaseFailed(
             "a registry cannot live in memory", hint="name a file: sqlite:////folder/registry.db"
+        )
+    if backend == "sqlite" and (parsed.query or parsed.host or parsed.drivername not in _SQLITE):
+        raise DatabaseFailed(
+            "the URL of an SQLite database names its file and nothing else",
+            hint="write it as sqlite:////folder/registry.db, with no driver, host or options",
         )
     return parsed
 
@@ -64,12 +72,14 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         self.url = url
-        self.engine = _engine(url)
-        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        file = file_of(url)
+        self.is_sqlite = file is not None
+        read_only = file is not None and is_read_only(file)
+        self.engine = _engine(read_only_url(file) if file and read_only else url)
         self._readers: Engine = self.engine
         self._writers: Engine = self.engine
         if self.is_sqlite:
-            event.listen(self.engine, "connect", _configure)
+            event.listen(self.engine, "connect", _configure_reader if read_only else _configure)
             event.listen(self.engine, "begin", _begin)
             self._writers = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         else:
@@ -77,7 +87,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database; raises DatabaseFailed."""
+        """A transaction that sees one state of the database; raises DatabaseFailed, NoSpace."""
         with self._failures(), self._readers.begin() as connection:
             yield connection
 
@@ -85,7 +95,7 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """A transaction that no other writer runs beside; commits at the end, or does nothing.
 
-        Raises DatabaseFailed.
+        Raises DatabaseFailed, NoSpace.
         """
         with self._failures(), self._writers.begin() as connection:
             self._take_turn(connection)
@@ -130,10 +140,18 @@ class Database:
         try:
             yield
         except DBAPIError as error:
+            where = f"at {self.url.render_as_string(hide_password=True)}"
+            if is_full(error.orig, file_of(self.url)):
+                raise NoSpace(
+                    f"the disk of the database is full: {error.orig}",
+                    why=where,
+                    hint="nothing was changed; make room and try again",
+                ) from error
             raise DatabaseFailed(
                 f"the database failed: {error.orig}",
-                why=f"at {self.url.render_as_string(hide_password=True)}",
-                hint="nothing was changed; check that the database can be reached and written to",
+                why=where,
+                hint="nothing was changed; check that the database can be reached and written to; "
+                "one on a read-only medium can be copied to a place that can be written to",
             ) from error
 
 
@@ -143,7 +161,12 @@ def _engine(url: URL) -> Engine:
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise DatabaseFailed(
             f"the driver of {url.drivername} databases is not installed: {error}",
-            hint='install it with: pip install "psycopg[binary]"',
+            hint='write postgresql+psycopg:// and: pip install "psycopg[binary]"',
+        ) from None
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise DatabaseFailed(
+            f"the database's URL cannot be used: {error}",
+            hint="check the options after the ? of the URL",
         ) from None
 
 
@@ -152,6 +175,13 @@ def _configure(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: A
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _configure_reader(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - any driver
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        if not pragma.startswith("journal_mode"):
+            connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin(connection: Connection) -> None:

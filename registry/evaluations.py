@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, update
 
 from ..patches.evaluation.base import Evaluation, Mean, Score
 from ..patches.manifest import FileRecord
@@ -15,7 +15,11 @@ from .attestations import Attestation
 from .blobs import BlobStore
 from .errors import BlobLost
 from .events import Event
+from .ledger import writable
 from .store import ATTEMPTS, Store
+
+HERE = "here"
+"""The origin of an evaluation that was measured by this registry."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,9 @@ class EvaluationInfo:
     """One evaluation of a version.
 
     `digest` is that of the attestation, the file at `path`; `base` the fingerprint of the
-    checkpoint that was scored; `created` the time at which it came into this registry.
+    checkpoint that was scored; `created` the time at which it came into this registry;
+    `origin` is "here" if it was measured here, else the place that it was pulled from, whose word
+    is all that stands for it.
     """
 
     digest: str
@@ -34,6 +40,7 @@ class EvaluationInfo:
     created: str
     environment: Mapping[str, str]
     means: Mapping[str, Mean]
+    origin: str = HERE
 
     def to_json(self) -> dict[str, Any]:
         """The evaluation as plain JSON values."""
@@ -41,7 +48,9 @@ class EvaluationInfo:
         return {**vars(self), "path": str(self.path), "means": means}
 
 
-def record(store: Store, version_digest: str, base: str, evaluation: Evaluation) -> str:
+def record(
+    store: Store, version_digest: str, base: str, evaluation: Evaluation, *, origin: str = HERE
+) -> str:
     """Store an evaluation unless it is there; gives its attestation's digest; raises NotFound."""
     data = Attestation(version_digest, base, evaluation).to_bytes()
     attestation = Attestation.from_bytes(data)
@@ -50,12 +59,22 @@ def record(store: Store, version_digest: str, base: str, evaluation: Evaluation)
         file = store.blobs.put_bytes(data)
         with store.database.writing() as connection:
             info = versions.require(connection, version_digest)
-            if _is_known(connection, file.sha256):
+            known = _origin(connection, file.sha256)
+            if known == HERE or (known and origin != HERE):
                 return file.sha256
             if store.blobs.missing([file]):
                 continue
-            _insert(connection, attestation, file, recorded=store.ledger.time())
-            detail = {"base": base, "suite": evaluation.suite, "attestation": file.sha256}
+            if known:
+                _measured_here(connection, file.sha256)
+            else:
+                recorded = store.ledger.time()
+                _insert(connection, attestation, file, origin=origin, recorded=recorded)
+            detail = {
+                "base": base,
+                "suite": evaluation.suite,
+                "attestation": file.sha256,
+                "origin": origin,
+            }
             store.ledger.append(connection, Event.VERSION_EVALUATE, info.subject, detail)
             return file.sha256
     raise BlobLost("an attestation was taken away while it was stored", hint="try again")
@@ -83,18 +102,30 @@ def of_version(
             created=row.recorded,
             environment=json.loads(row.environment),
             means=_means(connection, row),
+            origin=row.origin,
         )
         for row in connection.execute(query).all()
     ]
 
 
-def _is_known(connection: Connection, digest: str) -> bool:
-    query = select(schema.evaluation.c.id).where(schema.evaluation.c.digest == digest)
-    return connection.scalar(query) is not None
+def _origin(connection: Connection, digest: str) -> str | None:
+    """Where a known evaluation came from, None for one that is not known."""
+    table = schema.evaluation
+    return connection.scalar(select(table.c.origin).where(table.c.digest == digest))
+
+
+def _measured_here(connection: Connection, digest: str) -> None:
+    table = schema.evaluation
+    connection.execute(update(table).where(table.c.digest == digest).values(origin=HERE))
 
 
 def _insert(
-    connection: Connection, attestation: Attestation, file: FileRecord, *, recorded: str
+    connection: Connection,
+    attestation: Attestation,
+    file: FileRecord,
+    *,
+    origin: str,
+    recorded: str,
 ) -> None:
     evaluation = attestation.evaluation
     storing.blobs(connection, [file])
@@ -105,6 +136,7 @@ def _insert(
         "suite": evaluation.suite,
         "suite_digest": evaluation.suite_digest,
         "environment": json.dumps(dict(evaluation.environment), sort_keys=True),
+        "origin": writable(origin),
         "recorded": recorded,
     }
     row = storing.inserted_id(connection, schema.evaluation, values)

@@ -70,6 +70,7 @@ class Ledger:
     ) -> int:
         """Add an entry within a writer's transaction; gives its number.
 
+        What of a path is not UTF-8 is written with backslashes, as `writable` does.
         Raises LimitExceeded, and ManifestError for a detail that is not JSON.
         """
         last, previous = _last(connection)
@@ -79,12 +80,12 @@ class Ledger:
             "time": self.time(),
             "actor": self.actor,
             "action": action.value,
-            "subject": {"label": subject.label, "digest": subject.digest},
-            "detail": dict(detail or {}),
+            "subject": {"label": writable(subject.label), "digest": subject.digest},
+            "detail": writable(dict(detail or {})),
             "tool": self.tool,
         }
         body = jsonfile.canonical(record, what="a ledger entry")
-        if len(body) > MAX_BODY or len(subject.label) > schema.MAX_LABEL:
+        if len(body) > MAX_BODY or len(record["subject"]["label"]) > schema.MAX_LABEL:
             raise LimitExceeded(f"a ledger entry would be larger than {MAX_BODY} bytes")
         connection.execute(
             insert(schema.ledger).values(
@@ -96,6 +97,20 @@ class Ledger:
             )
         )
         return seq
+
+
+def writable(value: Any) -> Any:  # noqa: ANN401 - any value that JSON knows
+    r"""The value with each half of a character in its texts spelled out, as in `\udcff`.
+
+    Python reads the bytes of a path that are not UTF-8 as such halves; JSON has no room for them.
+    """
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {writable(key): writable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [writable(each) for each in value]
+    return value
 
 
 def read(

@@ -5,13 +5,14 @@ for again within it, so that a collector which runs between the two takes nothin
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from ..patches.digests import sha256
-from ..patches.errors import DigestMismatch, ManifestError
+from ..patches.errors import DigestMismatch, ManifestError, PluginMissing
 from ..patches.manifest import FileRecord, Manifest
 from ..patches.names import AUXILIARY, split_key
 from ..patches.patch import DELTA, MANIFEST, Draft, Patch, content_digest
@@ -30,8 +31,11 @@ def publish(store: Store, draft: Draft) -> VersionInfo:
     manifest = Manifest.from_bytes(draft.manifest.to_bytes())
     bounds.check_manifest(manifest)
     sources = {name: draft.folder / name for name in manifest.files}
+    read = Patch(manifest, sources, manifest.digest)
+    requests = _requests(read)
+    _check_delta(read)
     for _ in range(ATTEMPTS):
-        requests = _take_in(store.blobs, manifest, manifest.files, sources)
+        _put(store.blobs, manifest.files, sources)
         with store.database.writing() as connection:
             if store.blobs.missing(manifest.files.values()):
                 continue
@@ -47,15 +51,23 @@ def publish(store: Store, draft: Draft) -> VersionInfo:
 
 
 def admit(store: Store, patch: Patch) -> VersionInfo:
-    """Take in a version with the number and digest that it has; raises VersionClash."""
+    """Take in a version with the number and digest that it has; raises VersionClash.
+
+    Of operations that are not installed here only the names of their parts are checked.
+    """
     manifest = patch.manifest
     data = manifest.to_bytes()
     if sha256(data) != patch.digest:
         raise DigestMismatch(f"{patch.label} does not have the digest that it claims")
     bounds.check_manifest(manifest)
     files = {**manifest.files, MANIFEST: FileRecord(patch.digest, len(data))}
+    requests = _requests(patch)
+    with suppress(PluginMissing):
+        _check_delta(patch)
+    with store.database.reading() as connection:
+        _refuse_clash(connection, patch)
     for _ in range(ATTEMPTS):
-        requests = _take_in(store.blobs, manifest, files, patch.files)
+        _put(store.blobs, files, patch.files)
         with store.database.writing() as connection:
             known = versions.find(connection, schema.version.c.digest == patch.digest)
             if known:
@@ -67,24 +79,25 @@ def admit(store: Store, patch: Patch) -> VersionInfo:
     raise _taken_away(manifest)
 
 
-def _take_in(
-    blobs: BlobStore,
-    manifest: Manifest,
-    files: Mapping[str, FileRecord],
-    sources: Mapping[str, Path],
-) -> Sequence[EditRequest]:
-    """Store the files, check what can be checked without the base, and read the requests."""
+def _put(blobs: BlobStore, files: Mapping[str, FileRecord], sources: Mapping[str, Path]) -> None:
+    """Store the files; what is stored is what was read, or its digest would be another."""
     for name, record in files.items():
         blobs.put_file(sources[name], record)
-    paths = {name: blobs.path(record.sha256) for name, record in files.items()}
-    _check_delta(paths[DELTA], manifest)
-    requests = Patch(manifest, paths, manifest.digest).requests
-    bounds.check_requests(requests)
-    return requests
 
 
-def _check_delta(path: Path, manifest: Manifest) -> None:
-    """Read the header strictly; operations that are not installed here are not looked into."""
+def _requests(patch: Patch) -> Sequence[EditRequest]:
+    bounds.check_requests(patch.requests)
+    return patch.requests
+
+
+def _check_delta(patch: Patch) -> None:
+    """Read all that the delta holds; raises InputError, and PluginMissing after all else."""
+    _check_declared(patch.files[DELTA], patch.manifest)
+    _ = patch.auxiliary
+    _ = patch.operations
+
+
+def _check_declared(path: Path, manifest: Manifest) -> None:
     with path.open("rb") as file:
         keys = [split_key(key) for key in read_header(file).tensors]
     found = {
@@ -107,7 +120,7 @@ def _same_content(connection: Connection, patch: int, manifest: Manifest) -> Ver
 
 def _refuse_clash(connection: Connection, patch: Patch) -> None:
     known = versions.numbered(connection, patch.manifest.name, patch.manifest.version)
-    if known:
+    if known and known.digest != patch.digest:
         raise VersionClash(
             f"{patch.label} is known here with another content",
             why=f"known is sha256:{known.digest}, this is sha256:{patch.digest}; a version never "

@@ -13,7 +13,7 @@ from ..patches.patch import MANIFEST, Draft, Patch
 from . import chain, evaluations, known_bases, ledger, publishing, resolving, versions
 from .chain import LedgerReport
 from .errors import BlobLost
-from .evaluations import EvaluationInfo
+from .evaluations import HERE, EvaluationInfo
 from .events import Event
 from .known_bases import BaseInfo
 from .ledger import LedgerEntry, Subject
@@ -40,7 +40,8 @@ class Registry:
             registry.resolve("acme/capitals").digest
 
     Every change and its ledger entry commit together. One registry serves any number of threads of
-    one process. Besides the errors that they name, all verbs may raise DatabaseFailed.
+    one process. Besides the errors that they name, all verbs may raise DatabaseFailed, and those
+    that write NoSpace.
     """
 
     def __init__(self, store: Store) -> None:
@@ -85,7 +86,7 @@ class Registry:
 
         If a version of the patch has the same delta, requests and base, it is given back instead,
         its `is_new` false. Raises NameTooAlike, OSError, and InputError for a draft that could
-        not be read back.
+        not be read back; nothing of it is stored then.
         """
         return publishing.publish(self._store, draft)
 
@@ -94,7 +95,8 @@ class Registry:
 
         A version that is here already is left as it is, its `is_new` false; blobs that it lost are
         put back. Raises VersionClash if the same number is known with another digest; NameTooAlike,
-        OSError, InputError.
+        OSError, and InputError, nothing being stored then. An operation that is not installed here
+        is no reason to refuse a version.
         """
         return publishing.admit(self._store, patch)
 
@@ -146,14 +148,23 @@ class Registry:
             return versions.page(connection, name=name, text=text, limit=limit, before=before)
 
     def record_evaluation(
-        self, version_digest: str, base_fingerprint: str, evaluation: Evaluation
+        self,
+        version_digest: str,
+        base_fingerprint: str,
+        evaluation: Evaluation,
+        *,
+        origin: str = HERE,
     ) -> str:
         """Store an evaluation of a version on a base, and give the digest of its attestation.
 
-        The same evaluation again changes nothing. Raises NotFound if there is no such version;
-        OSError, InputError.
+        `origin` is "here" for one that was measured here, else the place it was pulled from. The
+        same evaluation again changes nothing, but that one which came from elsewhere and is then
+        measured here is from here. Raises NotFound if there is no such version; OSError,
+        InputError.
         """
-        return evaluations.record(self._store, version_digest, base_fingerprint, evaluation)
+        return evaluations.record(
+            self._store, version_digest, base_fingerprint, evaluation, origin=origin
+        )
 
     def evaluations(self, version_digest: str) -> list[EvaluationInfo]:
         """What is known of a version's scores, the newest first; raises NotFound."""
@@ -207,6 +218,12 @@ class Registry:
             return ledger.read(connection, patch=name, digest=digest, before=before, limit=limit)
 
     def verify_ledger(self) -> LedgerReport:
-        """Recompute the ledger's chain; the report names the first broken entry."""
+        """Recompute the ledger's chain, and see whether the database still guards it.
+
+        `ok` says whether all is well. If not, `flaw` says in words what is wrong, `broken` is the
+        number of the first broken entry, None if only triggers were dropped or changed, and
+        `unguarded` names these. Reads every entry. A cut tail does not show in itself: compare
+        `head` with a copy kept elsewhere.
+        """
         with self._store.database.reading() as connection:
             return chain.verify(connection)

@@ -239,7 +239,8 @@ version_file = Table(
     *_short("path"),
 )
 
-# `base` is the fingerprint of a checkpoint that need not be recorded here.
+# `base` is the fingerprint of a checkpoint that need not be recorded here; `origin` is "here" or
+# the place that the evaluation was pulled from.
 evaluation = Table(
     "evaluation",
     metadata,
@@ -250,7 +251,9 @@ evaluation = Table(
     Column("suite", Text, nullable=False),
     Column("suite_digest", Text, nullable=False),
     Column("environment", Text, nullable=False),
+    Column("origin", Text, nullable=False),
     Column("recorded", Text, nullable=False),
+    CheckConstraint("origin <> ''", name="origin_given"),
     *_sha256("base", "suite_digest"),
     *_short("suite"),
     *_time("recorded"),

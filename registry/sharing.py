@@ -7,6 +7,7 @@ from pathlib import Path
 from ..patches.card import write_card
 from ..patches.errors import InputError
 from ..patches.progress import Progress, silent
+from . import bounds
 from .attestations import Attestation
 from .errors import ReferenceRefused
 from .events import Event
@@ -63,10 +64,12 @@ def pull(
         pulled = open_remote(location).pull(
             asked.full_name, asked.number, Path(folder), progress=progress
         )
-        version = registry.admit(pulled.patch)
         found, ignored = _evaluations(pulled)
+        version = registry.admit(pulled.patch)
         for attestation in found:
-            registry.record_evaluation(version.digest, attestation.base, attestation.evaluation)
+            registry.record_evaluation(
+                version.digest, attestation.base, attestation.evaluation, origin=pulled.location
+            )
     detail = {"from": pulled.location, "revision": pulled.revision}
     registry.record(Event.VERSION_PULL, version.label, version.digest, detail)
     return Fetched(version, len(found), tuple(ignored))
@@ -78,6 +81,7 @@ def _evaluations(pulled: Pulled) -> tuple[list[Attestation], list[str]]:
     for name, data in pulled.attestations.items():
         try:
             attestation = Attestation.from_bytes(data)
+            bounds.check_evaluation(attestation.evaluation)
         except InputError:
             ignored.append(name)
             continue

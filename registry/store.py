@@ -58,11 +58,11 @@ class Store:
     def create(cls, url: str | None, home: Path, actor: str, now: Clock) -> Self:
         """Make what is missing, and upgrade the schema; raises SchemaTooNew, OSError."""
         location = locate(url, home)
-        file = file_of(location)
-        for folder in (home / BLOBS, file.parent if file else home):
-            folder.mkdir(parents=True, exist_ok=True)
         store = cls._at(location, home, actor, now)
+        file = file_of(location)
         try:
+            for folder in (home / BLOBS, file.parent if file else home):
+                folder.mkdir(parents=True, exist_ok=True)
             migrate.run(store.database)
             with store.database.writing() as connection:
                 if not ledger.read(connection, limit=1):

@@ -86,6 +86,24 @@ def declared(dialect: str) -> set[str]:
     return {name for _, name in _declared(dialect)}
 
 
+def missing(connection: Connection) -> list[str]:
+    """Names of the declared triggers that are not there, are off, or say something else; sorted."""
+    if connection.dialect.name == "sqlite":
+        query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        there = {name: rule.split() for name, rule in connection.exec_driver_sql(query)}
+        meant = {
+            name: f"CREATE TRIGGER {name} {rule}".split() for (_, name), rule in _SQLITE.items()
+        }
+        return sorted(name for name, rule in meant.items() if there.get(name) != rule)
+    query = (
+        "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+        "WHERE tgenabled <> 'D' AND pg_table_is_visible(pg_class.oid)"
+    )
+    return sorted(
+        declared(connection.dialect.name) - {row[0] for row in connection.exec_driver_sql(query)}
+    )
+
+
 def install(connection: Connection) -> None:
     """Make every declared trigger whose table is there, anew."""
     present = set(inspect(connection).get_table_names())

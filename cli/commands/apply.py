@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ..app import App
+from ..config import shown
 from ..options import declare
 from .check import refuse_conflicts
 
@@ -32,14 +33,13 @@ def command(
     if not allow_conflicts:
         refuse_conflicts(conflicts.check(patches))
     checkpoint = app.base_for(patches, base)
-    with app.progress() as progress:
+    with app.ledger() as record_done, app.progress() as progress:
         record = apply(checkpoint, patches, out, progress=progress)
-    for patch in patches:
-        app.record(
-            "build.apply", patch.label, patch.digest, {"base": checkpoint.id, "out": str(out)}
-        )
+        for patch in patches:
+            detail = {"base": checkpoint.id, "out": shown(out)}
+            record_done("build.apply", patch.label, patch.digest, detail)
     app.output.data(
-        "apply", {"out": str(out), "base": checkpoint.id, "result": dict(record.result)}
+        "apply", {"out": shown(out), "base": checkpoint.id, "result": dict(record.result)}
     )
     for name, digest in record.result.items():
         app.output.line(f"{name}  {record.tensors[name].sha256[:12]}… → {digest[:12]}…")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..app import App, timestamp
-from ..options import declare
+from ..options import SEED, RegularFile, declare
 
 if TYPE_CHECKING:
     from ...patches.requests import EditRequest
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     examples="weightpatch create rome ./smollm2 --name acme/darrieux \\\n"
     '    --prompt "The mother tongue of {} is" --subject "Danielle Darrieux" \\\n'
     "    --target English --old-target French \\\n"
-    '    --paraphrase "{}, a native speaker of" \\\n'
-    '    --neighbour "The mother tongue of Léon Blum is"\n'
+    '    --paraphrase "The native language of {} is" \\\n'
+    '    --neighbour "The mother tongue of Claude Debussy is"\n'
     "weightpatch create rome org/model@revision --name acme/fixes --requests fixes.jsonl",
 )
 @click.argument("method")
@@ -40,14 +40,16 @@ if TYPE_CHECKING:
 @click.option(
     "--requests",
     "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=RegularFile(),
     help="JSONL file of requests, instead of --prompt, --subject and --target.",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A hyperparameter.")
-@click.option("--seed", default=0, show_default=True, help="Seed of all that is sampled.")
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Seed of all that is sampled."
+)
 @click.option(
     "--statistics",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=RegularFile(),
     help="Text for the key statistics; the model samples its own by default.",
 )
 @click.option("--message", default="", help="What the patch is for.")
@@ -65,6 +67,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
 
     plugins.load("methods", options["method"])
     check_patch_name(options["name"])
+    _check_texts(options)
     requests = _requests(options)
     recipe = Recipe(options["method"], _settings(options["settings"]), options["seed"])
     origin = Origin(
@@ -88,6 +91,8 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         version = registry.publish(draft)
         registry.record_evaluation(version.digest, checkpoint.fingerprint, evaluation)
     app.announce("create", version, evaluation)
+    if evaluation.means()["reliability.exact-match"].after < 1:
+        app.output.note("warning: the edit does not give every target on its own prompt")
 
 
 def _requests(options: dict[str, Any]) -> "tuple[EditRequest, ...]":
@@ -105,6 +110,15 @@ def _requests(options: dict[str, Any]) -> "tuple[EditRequest, ...]":
     record["paraphrases"] = list(options["paraphrases"])
     record["neighbourhood"] = [_neighbour(text) for text in options["neighbours"]]
     return (EditRequest.parse(record),)
+
+
+def _check_texts(options: dict[str, Any]) -> None:
+    """Refuse before the work what the manifest would refuse after it."""
+    from ...patches.fields import Fields
+
+    texts = Fields(options, "the command line")
+    texts.text("message")
+    texts.optional_text("licence")
 
 
 def _neighbour(text: str) -> dict[str, str]:

@@ -3,13 +3,15 @@
 import click
 
 from ..app import App
-from ..options import declare
+from ..options import LIMIT, declare
 from ..output import size
 from ..views import version_json
 
 
 @declare("list", examples="weightpatch list\nweightpatch list --limit 5 --json")
-@click.option("--limit", default=50, show_default=True, metavar="N", help="At most N versions.")
+@click.option(
+    "--limit", type=LIMIT, default=50, show_default=True, metavar="N", help="At most N versions."
+)
 def command(app: App, limit: int) -> None:
     """List versions, newest first."""
     with app.registry() as registry:
@@ -17,7 +19,10 @@ def command(app: App, limit: int) -> None:
     app.output.data("list", {"versions": [version_json(version) for version in versions]})
     app.output.table(
         ["version", "method", "size", "author", "created", "message"],
-        [[v.label, v.method, size(v.delta_size), v.author, v.created, v.message] for v in versions],
+        [
+            [v.label, v.method, size(v.delta_size), v.author, v.created[:10], v.message]
+            for v in versions
+        ],
     )
     if not versions:
         app.output.note("no patches yet; make one with `weightpatch create`, or `weightpatch pull`")

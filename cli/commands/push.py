@@ -11,7 +11,7 @@ from ..options import declare
     examples="weightpatch push acme/capitals ./shared-drive\n"
     "weightpatch push acme/capitals@2 hf://",
 )
-@click.argument("reference", metavar="REF")
+@click.argument("reference", metavar="NS/NAME[@N]")
 @click.argument("remote", metavar="REMOTE")
 def command(app: App, reference: str, remote: str) -> None:
     """Send a version and its scores to REMOTE, a folder or the Hugging Face Hub (hf://)."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ..app import App
+from ..config import shown
 from ..options import declare
 
 
@@ -20,12 +21,12 @@ def command(app: App, build: Path, base: str, out: Path | None) -> None:
     """Give the patched tensors of BUILD the base's bytes back, and compare digests."""
     from ...patches.apply import revert
 
-    with app.progress() as progress:
-        record = revert(build, app.base(base), out, progress=progress)
     place = out or build
-    for applied in record.patches:
-        app.record("build.revert", applied.label, applied.digest, {"out": str(place)})
-    app.output.data("revert", {"out": str(place), "tensors": list(record.tensors)})
+    with app.ledger() as record_done, app.progress() as progress:
+        record = revert(build, app.base(base), out, progress=progress)
+        for applied in record.patches:
+            record_done("build.revert", applied.label, applied.digest, {"out": shown(place)})
+    app.output.data("revert", {"out": shown(place), "tensors": list(record.tensors)})
     for name, tensor in record.tensors.items():
         app.output.line(f"{name}  {record.result[name][:12]}… → {tensor.sha256[:12]}…")
     app.output.line(f"{place}: {record.base_id} again, every digest is the base's")

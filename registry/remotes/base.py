@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from ...patches import plugins
-from ...patches.errors import ManifestError
+from ...patches.errors import ManifestError, NameRefused
 from ...patches.manifest import FileRecord, Manifest
 from ...patches.names import quoted
 from ...patches.patch import MANIFEST, Patch
@@ -99,8 +99,12 @@ class Remote(Protocol):
 def open_remote(location: str) -> Remote:
     """Find the remote that `location` names: `hf://`, `hf://namespace/name`, or a folder.
 
-    Raises PluginMissing for a scheme that is not known, NameRefused.
+    Raises PluginMissing for a scheme that is not known, NameRefused, PathRefused.
     """
+    if not location:
+        raise NameRefused(
+            "the place of a remote is empty", hint="write hf://, hf://namespace/name, or a folder"
+        )
     kind = scheme(location)
     remote: type[Remote] = plugins.load("remotes", _BUILT_IN.get(kind, kind or ""))
     return remote.open(location)

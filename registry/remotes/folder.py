@@ -5,13 +5,15 @@ place and renamed, so that it is there whole or not at all, whoever else is writ
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from ...patches.errors import TargetExists
+from ...patches.errors import PathRefused, TargetExists
 from ...patches.manifest import MAX_BYTES
-from ...patches.names import check_patch_name
+from ...patches.names import check_patch_name, quoted
 from ...patches.patch import ATTESTATIONS, MANIFEST, Patch
 from ...patches.progress import Progress, silent
 from . import attestations as attested
@@ -31,8 +33,14 @@ class FolderRemote:
 
     @classmethod
     def open(cls, location: str) -> Self:
-        """Make a remote of a path."""
-        return cls(Path(location).expanduser().absolute())
+        """Make a remote of a path; raises PathRefused."""
+        try:
+            return cls(Path(location).expanduser().absolute())
+        except RuntimeError:
+            raise PathRefused(
+                f"{quoted(location)} begins with the home folder of somebody who is not known here",
+                hint="give the folder by its whole path",
+            ) from None
 
     def versions(self, name: str) -> list[int]:
         """Give the numbers that are there, in order; raises RemoteNotFound, PathRefused."""
@@ -46,17 +54,17 @@ class FolderRemote:
 
     def push(self, bundle: Bundle, *, progress: Progress = silent) -> Pushed:
         """Put a version there whole, or change nothing; raises as `Remote.push`, and OSError."""
-        home = self._make_home(bundle.name)
-        target = home / tag(bundle.version)
-        if not os.path.lexists(target):
-            try:
-                publish(home, target, bundle, progress)
-            except TargetExists:
-                pass
-            else:
-                return Pushed(str(target), None, already_there=False)
-        check_same(target, bundle)
-        added = add_attestations(home, target, bundle)
+        with self._made_home(bundle.name) as home:
+            target = home / tag(bundle.version)
+            if not os.path.lexists(target):
+                try:
+                    publish(home, target, bundle, progress)
+                except TargetExists:
+                    pass
+                else:
+                    return Pushed(str(target), None, already_there=False)
+            check_same(target, bundle)
+            added = add_attestations(home, target, bundle)
         return Pushed(str(target), None, already_there=True, attestations_added=added)
 
     def pull(
@@ -86,24 +94,41 @@ class FolderRemote:
     def _home(self, name: str) -> Path:
         """The folder of all versions of a patch, every step to it a folder and not a link."""
         namespace, _, half = check_patch_name(name).partition("/")
-        require_folder(self.root.resolve())
+        require_folder(_resolved(self.root))
         require_folder(self.root / namespace)
         return self.root / namespace / half
 
-    def _make_home(self, name: str) -> Path:
+    @contextmanager
+    def _made_home(self, name: str) -> Iterator[Path]:
+        """The folder of all versions of a patch; if what follows fails, none is made."""
         namespace, _, half = check_patch_name(name).partition("/")
         if not self.root.parent.is_dir():
             raise RemoteNotFound(
                 f"there is no folder {self.root.parent}",
                 hint="is the drive mounted? If the folder is to be new, make it first",
             )
-        home = self.root
-        make_folder(home)
-        for step in (namespace, half):
-            home = home / step
-            make_folder(home)
-            require_folder(home)
-        return home
+        above = self.root / namespace
+        home = above / half
+        new = [folder for folder in (self.root, above, home) if not os.path.lexists(folder)]
+        try:
+            make_folder(self.root)
+            for step in (above, home):
+                make_folder(step)
+                require_folder(step)
+            yield home
+        except BaseException:
+            for folder in reversed(new):
+                # Somebody else may have put something there, or never let it be made.
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
+
+
+def _resolved(root: Path) -> Path:
+    try:
+        return root.resolve()
+    except RuntimeError:
+        raise PathRefused(f"{root} is a link that leads to itself") from None
 
 
 def _read_attestations(source: Path) -> dict[str, bytes]:

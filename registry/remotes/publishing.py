@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...patches.errors import TargetExists
+from ...patches.errors import PathRefused, TargetExists
 from ...patches.patch import ATTESTATIONS, CARD
 from ...patches.progress import Progress
 from ...patches.staging import rename_without_replacing, sync_tree
@@ -19,9 +19,16 @@ from .transfer import copy_checked, read_limited
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that lasts, if it is not there."""
+    """Make a folder that lasts, if it is not there; raises PathRefused, OSError."""
     if not folder.is_dir():
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise PathRefused(
+                f"{folder} is not a folder",
+                why="versions are put into folders, and what is there stays as it is",
+                hint="name a folder, or one that can be made",
+            ) from None
         _sync(folder.parent)
 
 

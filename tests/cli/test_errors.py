@@ -2,9 +2,12 @@
 
 import errno
 import json
+import os
+import subprocess
+import sys
 
 import pytest
-from weightpatch.cli.errors import as_json, as_text, from_os_error
+from weightpatch.cli.errors import as_json, as_text, from_os_error, in_our_form
 from weightpatch.patches.errors import BaseMismatch
 
 
@@ -68,3 +71,54 @@ def test_an_error_as_json_goes_to_stderr_and_stdout_stays_empty(stocked):
     assert found.returncode == 1
     assert found.stdout == ""
     assert json.loads(found.stderr)["error"]["code"] == "E_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["log", "--limit", "99999999999999999999"],
+        ["list", "--limit", "0"],
+        ["create", "rome", "base", "--name", "a/b", "--seed", "-1"],
+        ["create", "rome", "base", "--name", "a/b", "--requests", "/dev/null"],
+        ["check", "acme/one"],
+        ["apply", "acme/one"],
+    ],
+)
+def test_wrong_usage_is_status_2(stocked, arguments):
+    found = stocked.run(*arguments)
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+
+
+def test_wrong_usage_as_json_is_json_too(stocked):
+    found = stocked.run("list", "--limit", "0", "--json")
+    assert found.returncode == 2
+    assert json.loads(found.stderr)["error"]["code"] == "E_USAGE"
+
+
+def test_what_nobody_foresaw_is_still_one_clear_error():
+    error = in_our_form(ZeroDivisionError("division by zero"))
+    assert error.code == "E_FAILED"
+    assert "report" in as_text(error)
+
+
+def test_a_message_that_the_manifest_would_refuse_is_refused_before_the_work(stocked):
+    stocked.fails(
+        1, "E_MANIFEST", "create", "rome", stocked.base.path, "--name", "a/b", "--prompt", "{} is",
+        "--subject", "x", "--target", "y", "--message", "a\x1b[31mb",
+    )  # fmt: skip
+
+
+def test_text_that_the_locale_cannot_print_does_not_end_a_command(stocked, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    stocked.ok("verify", "acme/one")
+
+
+def test_closed_stdout_is_no_traceback(stocked):
+    found = subprocess.run(
+        [sys.executable, "-m", "weightpatch", "list"],
+        env={**os.environ, "WEIGHTPATCH_HOME": str(stocked.base.path.parent / "home")},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
+        preexec_fn=lambda: os.close(1),
+    )  # fmt: skip
+    assert "Traceback" not in found.stderr

@@ -1,5 +1,9 @@
 """list, show, log, push and pull, as a user and as a program read them."""
 
+import shutil
+import sqlite3
+from contextlib import closing
+
 
 def test_list_has_one_row_a_version_newest_first(stocked):
     rows = stocked.ok("list").splitlines()[2:]
@@ -50,3 +54,30 @@ def test_a_version_travels_unchanged(stocked, tmp_path):
 
 def test_tables_into_a_pipe_are_not_cut(stocked):
     assert "…" not in stocked.ok("list")
+
+
+def test_show_of_a_folder_works_beside_a_registry_that_does_not_hold_it(desk):
+    desk.ok("init")
+    assert "acme/one@1" in desk.ok("show", desk.exchange / "acme" / "one" / "v1")
+
+
+def test_a_folder_does_not_shadow_a_version_of_the_same_name(stocked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(stocked.exchange / "acme" / "two" / "v1", tmp_path / "acme" / "one")
+    assert "acme/one@1" in stocked.ok("show", "acme/one")
+    assert "acme/two@1" in stocked.ok("show", "./acme/one")
+
+
+def test_the_ledger_is_verified(stocked):
+    assert "sound" in stocked.ok("log", "--verify")
+
+
+def test_a_ledger_that_was_tampered_with_is_found(stocked, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "home" / "registry.db")) as database, database:
+        triggers = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'ledger'"
+        ).fetchall()
+        for (name,) in triggers:
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("DELETE FROM ledger WHERE seq = 1")
+    stocked.fails(3, "E_VERIFY", "log", "--verify")

@@ -104,3 +104,39 @@ def test_apply_needs_no_registry_for_a_folder(desk, tmp_path):
     patch = desk.exchange / "acme" / "one" / "v1"
     desk.ok("apply", patch, "--base", desk.base.path, "--out", tmp_path / "fixed")
     assert not (tmp_path / "home").exists() or not (tmp_path / "home" / "registry.db").exists()
+
+
+def test_verify_against_the_base_sees_the_tensors_that_no_patch_touched(stocked, tmp_path):
+    out = tmp_path / "fixed"
+    stocked.ok("apply", "acme/one", "--base", stocked.base.path, "--out", out)
+    weights = bytearray((out / "model.safetensors").read_bytes())
+    weights[stocked.base.tensors["model.norm.weight"].start] ^= 1
+    (out / "model.safetensors").write_bytes(weights)
+    assert "the patched tensors as recorded" in stocked.ok("verify", out)
+    stocked.fails(3, "E_VERIFY", "verify", out, "--base", stocked.base.path)
+    stocked.fails(3, "E_VERIFY", "revert", out, "--base", stocked.base.path)
+
+
+def test_a_registry_that_cannot_be_opened_stops_apply_before_the_work(stocked, tmp_path):
+    (tmp_path / "home" / "registry.db").write_bytes(b"not a database" * 100)
+    folder = stocked.exchange / "acme" / "one" / "v1"
+    found = stocked.run("apply", folder, "--base", stocked.base.path, "--out", tmp_path / "never")
+    assert found.returncode == 1
+    assert not (tmp_path / "never").exists()
+
+
+def test_what_was_applied_and_reverted_stands_in_the_ledger(stocked, tmp_path):
+    stocked.ok("apply", "acme/one", "--base", stocked.base.path, "--out", tmp_path / "fixed")
+    stocked.ok("revert", tmp_path / "fixed", "--base", stocked.base.path)
+    actions = [entry["action"] for entry in stocked.json("log", "acme/one")["entries"]]
+    assert actions[:2] == ["build.revert", "build.apply"]
+
+
+def test_verify_of_a_damaged_version_is_a_no(stocked, tmp_path):
+    digest = stocked.json("show", "acme/one")["manifest"]["files"]["delta.safetensors"]["sha256"]
+    (blob,) = (tmp_path / "home" / "blobs").rglob(f"{digest}*")
+    blob.chmod(0o600)
+    data = bytearray(blob.read_bytes())
+    data[-1] ^= 1
+    blob.write_bytes(data)
+    stocked.fails(3, "E_VERIFY", "verify", "acme/one")

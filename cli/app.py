@@ -12,7 +12,7 @@ from ..patches.progress import Progress
 from .config import Config, user_path
 from .output import Output
 from .progress import progress_bar
-from .scoring import show_scores
+from .scoring import show_means
 
 if TYPE_CHECKING:
     from ..patches.checkpoint import Checkpoint
@@ -105,7 +105,7 @@ class App:
         self.output.line(f"{state} {version.label}  sha256:{version.digest}")
         if evaluation:
             self.output.line()
-            show_scores(self.output, evaluation)
+            show_means(self.output, evaluation.means())
 
     def base_for(self, patches: "Sequence[Patch]", spec: str | None) -> "Checkpoint":
         """The base given, or the one that the registry remembers for these patches."""

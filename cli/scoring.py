@@ -1,12 +1,13 @@
 """Score a version on a loaded base, and show what came of it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..patches.progress import Progress
 from .output import Output
 
 if TYPE_CHECKING:
-    from ..patches.evaluation.base import Evaluation
+    from ..patches.evaluation.base import Evaluation, Mean
     from ..patches.models import EditableModel
     from ..patches.patch import Patch
 
@@ -27,9 +28,13 @@ def score(model: "EditableModel", patch: "Patch", suite: str, progress: Progress
     )
 
 
-def show_scores(output: Output, evaluation: "Evaluation") -> None:
-    """A table of means before and after."""
+def show_means(output: Output, means: "Mapping[str, Mean]") -> None:
+    """A table of means before and after, in the order in which the measures are documented."""
+    from ..patches.evaluation.measures import MEASURES
+
+    order = list(MEASURES)
+    known = sorted(means, key=lambda name: order.index(name) if name in order else len(order))
     output.table(
         ["measure", "before", "after", "cases"],
-        [[name, mean.before, mean.after, mean.cases] for name, mean in evaluation.means().items()],
+        [[name, means[name].before, means[name].after, means[name].cases] for name in known],
     )

@@ -1,9 +1,10 @@
 """What clashes between patches: in the facts they state, and in the weights they change."""
 
+import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,12 @@ from .requests import EditRequest
 
 STRONG_INTERFERENCE = 0.5
 """From here on an edit moves what another one wrote by half of what that one changed."""
+
+MAX_FINDINGS = 1_000
+"""Findings about the requests of one pair of patches; one more says how many were left out."""
+
+MORE = "more"
+_COLUMNS = 1024
 
 CONFLICT, WARNING, NOTE = "conflict", "warning", "note"
 FACTS, WEIGHTS = "facts", "weights"
@@ -45,21 +52,78 @@ def check(patches: Sequence[Patch]) -> list[Finding]:
         for finding in (*_facts(first, second), *_weights(first, second))
     ]
     grave = [CONFLICT, WARNING, NOTE]
-    return sorted(found, key=lambda finding: (grave.index(finding.severity), finding.where))
+    return sorted(
+        found,
+        key=lambda finding: (grave.index(finding.severity), MORE in finding.numbers, finding.where),
+    )
 
 
 def _facts(first: Patch, second: Patch) -> Iterator[Finding]:
-    about = _by_subject(second.requests)
-    for one in first.requests:
-        for other in about.get(normalised(one.subject), []):
-            severity, sentence = _judge(one, other)
-            yield Finding(FACTS, severity, (first.label, second.label), one.subject, sentence)
+    """What the requests of a pair have to do with each other, gravest first, and how many more."""
+    pair = (first.label, second.label)
+    mine, theirs = _by_subject(first.requests), _by_subject(second.requests)
+    common = [(mine[subject], theirs[subject]) for subject in sorted(set(mine) & set(theirs))]
+    shown, severity = 0, NOTE
+    for one, other in islice(_pairs(common), MAX_FINDINGS):
+        shown += 1
+        severity, sentence = _judge(one, other)
+        yield Finding(FACTS, severity, pair, one.subject, sentence)
+    left = sum(len(ours) * len(others) for ours, others in common) - shown
+    if left:
+        sentence = f"{left} more pairs of requests are about the same subjects"
+        yield Finding(FACTS, severity, pair, MORE, sentence, {MORE: left})
 
 
 def _by_subject(requests: Iterable[EditRequest]) -> Mapping[str, list[EditRequest]]:
     found: dict[str, list[EditRequest]] = {}
     for request in requests:
         found.setdefault(normalised(request.subject), []).append(request)
+    return found
+
+
+Common = Sequence[tuple[list[EditRequest], list[EditRequest]]]
+Targets = dict[str, list[EditRequest]]
+
+
+def _pairs(common: Common) -> Iterator[tuple[EditRequest, EditRequest]]:
+    """All pairs on one subject, each once: one prompt with two answers, one edit twice, the rest.
+
+    The others are looked up by prompt and answer, so that the first of many pairs come at once.
+    """
+    seen: set[tuple[int, int]] = set()
+    for by_prompt, same in ((True, False), (True, True), (False, False), (False, True)):
+        for ours, others in common:
+            groups = _by_text(others) if by_prompt else {"": _by_target(others)}
+            for one in ours:
+                keys = _texts(one) if by_prompt else {""}
+                for other in _chosen(groups, sorted(keys), normalised(one.target), same=same):
+                    if (id(one), id(other)) not in seen:
+                        seen.add((id(one), id(other)))
+                        yield one, other
+
+
+def _chosen(
+    groups: Mapping[str, Targets], keys: Sequence[str], target: str, *, same: bool
+) -> Iterator[EditRequest]:
+    for found in (groups[key] for key in keys if key in groups):
+        if same:
+            yield from found.get(target, [])
+        else:
+            yield from chain.from_iterable(found[other] for other in found if other != target)
+
+
+def _by_text(requests: Iterable[EditRequest]) -> dict[str, Targets]:
+    found: dict[str, Targets] = {}
+    for request in requests:
+        for text in _texts(request):
+            found.setdefault(text, {}).setdefault(normalised(request.target), []).append(request)
+    return found
+
+
+def _by_target(requests: Iterable[EditRequest]) -> Targets:
+    found: Targets = {}
+    for request in requests:
+        found.setdefault(normalised(request.target), []).append(request)
     return found
 
 
@@ -107,7 +171,7 @@ def _forms(patch: Patch, tensor: str) -> set[TensorRecord]:
 
 
 def _overlap(first: Patch, second: Patch, tensor: str) -> Finding:
-    numbers = {"cosine": _cosine(first.operations[tensor], second.operations[tensor])}
+    numbers = {"cosine": cosine(first.operations[tensor], second.operations[tensor])}
     crossed = [
         effect
         for edit, victim in ((first, second), (second, first))
@@ -178,19 +242,48 @@ def _moved(operations: Sequence[LowRank], keys: Array, *, transposed: bool) -> N
     return np.asarray(sum((wide @ a) @ b if transposed else (wide @ b.T) @ a.T for a, b in factors))
 
 
-def _cosine(first: Sequence[Operation], second: Sequence[Operation]) -> float:
+def cosine(first: Sequence[Operation], second: Sequence[Operation]) -> float:
+    """Cosine of the angle between two deltas, each a sum of terms; 0 if one of them is zero."""
     size = np.sqrt(max(0.0, _inner(first, first) * _inner(second, second)))
     return float(_inner(first, second) / size) if size else 0.0
 
 
 def _inner(first: Sequence[Operation], second: Sequence[Operation]) -> float:
-    """⟨Δ₁, Δ₂⟩ summed over all pairs of terms."""
-    return sum(_inner_pair(one, other) for one in first for other in second)
-
-
-def _inner_pair(one: Operation, other: Operation) -> float:
-    if isinstance(one, LowRank) and isinstance(other, LowRank):
-        a1, b1, a2, b2 = (f.astype(np.float64) for f in (one.a, one.b, other.a, other.b))
-        return float(np.sum((a1.T @ a2) * (b1 @ b2.T)))
+    """⟨Δ₁, Δ₂⟩ of the two sums of terms."""
+    ones, others = _merged(first), _merged(second)
+    one, other = ones[0], others[0]
+    if len(ones) == len(others) == 1 and isinstance(one, LowRank) and isinstance(other, LowRank):
+        return _inner_lowrank(one, other)
     rows = one.shape[0]
-    return float(sum(np.sum(one.rows(i, i + 1) * other.rows(i, i + 1)) for i in range(rows)))
+    step = max(1, arithmetic.BLOCK_ELEMENTS // max(1, math.prod(one.shape[1:])))
+    return sum(
+        float(np.vdot(_rows(ones, start, step), _rows(others, start, step)))
+        for start in range(0, rows, step)
+    )
+
+
+def _merged(operations: Sequence[Operation]) -> list[Operation]:
+    """The same sum with all low-rank terms as one: [A₁ A₂ …]·[B₁; B₂; …]."""
+    low = [operation for operation in operations if isinstance(operation, LowRank)]
+    if not low:
+        return list(operations)
+    a = np.concatenate([operation.a for operation in low], axis=1)
+    b = np.concatenate([operation.b for operation in low], axis=0)
+    others = [operation for operation in operations if not isinstance(operation, LowRank)]
+    return [LowRank(a, b), *others]
+
+
+def _inner_lowrank(one: LowRank, other: LowRank) -> float:
+    """⟨A₁B₁, A₂B₂⟩ = ⟨A₁ᵀA₂, B₁B₂ᵀ⟩, some columns at a time."""
+    a2, b2 = other.a.astype(np.float64), other.b.astype(np.float64)
+    total = 0.0
+    for start in range(0, one.size, _COLUMNS):
+        a1 = one.a[:, start : start + _COLUMNS].astype(np.float64)
+        b1 = one.b[start : start + _COLUMNS].astype(np.float64)
+        total += float(np.vdot(a1.T @ a2, b1 @ b2.T))
+    return total
+
+
+def _rows(operations: Sequence[Operation], start: int, step: int) -> NDArray[np.float64]:
+    stop = min(start + step, operations[0].shape[0])
+    return np.asarray(sum(operation.rows(start, stop) for operation in operations))

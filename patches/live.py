@@ -1,13 +1,14 @@
 """Patch a model that is in memory, and put the very bits back."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import arithmetic
+from . import arithmetic, base_match
+from .apply import unexpected
 from .errors import BaseMismatch, Unsupported
 from .manifest import TensorRecord
 from .patch import Patch
@@ -15,7 +16,7 @@ from .patch import Patch
 if TYPE_CHECKING:
     import torch
 
-    Values = tuple[torch.nn.Parameter, torch.Tensor]
+    Values = tuple[torch.nn.Parameter, torch.Tensor, torch.Tensor]
 
 Model = TypeVar("Model", bound="torch.nn.Module")
 
@@ -26,19 +27,25 @@ def patched(model: Model, *patches: Patch) -> Iterator[Model]:
 
     The weights are those that `apply` writes, bit for bit; a model that was loaded in a wider type
     than its checkpoint has gets the same values in that type. On leaving, the very bits that were
-    there come back. Raises BaseMismatch, ConflictFound, NonFinite, Unsupported; then nothing was
+    there come back, also if the model's type was changed meanwhile. Raises BaseMismatch,
+    ConflictFound, NonFinite, TooBig, ManifestError, DigestMismatch, Unsupported; then nothing was
     changed.
     """
     terms = arithmetic.sum_of(patches)
     records = _records(patches)
     before: list[Values] = []
     after: list[Values] = []
+    fitting: dict[str, TensorRecord] = {}
+    norms: dict[str, float] = {}
     for name, found in terms.items():
         parameter = _parameter(model, name)
-        bits, dtype = _fitting_bits(parameter, name, records[name])
-        result = arithmetic.patched(bits, dtype, [term.operation for term in found])
-        before.append((parameter, parameter.detach().clone()))
-        after.append((parameter, _to_tensor(result, dtype)))
+        bits, record = _fitting_bits(parameter, name, records[name])
+        fitting[name], norms[name] = record, arithmetic.bits_norm(bits, record.dtype)
+        result = arithmetic.patched(bits, record.dtype, [term.operation for term in found])
+        _require_promised(_touching(patches, name), name, record, result)
+        before.append((parameter, parameter.data, parameter.detach().clone()))
+        after.append((parameter, parameter.data, _to_tensor(result, record.dtype)))
+    base_match.check_norms(patches, fitting, norms)
     try:
         _write(after)
         yield model
@@ -47,8 +54,30 @@ def patched(model: Model, *patches: Patch) -> Iterator[Model]:
 
 
 def _write(values: "Iterable[Values]") -> None:
-    for parameter, tensor in values:
-        parameter.detach().copy_(tensor)
+    """Write into each parameter; one whose type or shape was changed gets its own data back."""
+    import torch
+
+    with torch.no_grad():
+        for parameter, data, tensor in values:
+            if (parameter.dtype, parameter.shape) != (data.dtype, data.shape):
+                parameter.data = data
+            parameter.data.copy_(tensor)
+
+
+def _require_promised(
+    patches: Sequence[Patch], name: str, record: TensorRecord, result: NDArray[np.generic]
+) -> None:
+    """Raise DigestMismatch if one patch alone touches a tensor and promised another result."""
+    if len(patches) != 1:
+        return
+    found = arithmetic.bits_digest(result)
+    for base in patches[0].manifest.bases:
+        if base.tensors[name] == record and base.result[name] != found:
+            raise unexpected(name, base.result[name], found)
+
+
+def _touching(patches: Iterable[Patch], name: str) -> list[Patch]:
+    return [patch for patch in patches if name in patch.manifest.operations]
 
 
 def _records(patches: tuple[Patch, ...]) -> dict[str, list[TensorRecord]]:
@@ -88,14 +117,14 @@ def _parameter(model: "torch.nn.Module", name: str) -> "torch.nn.Parameter":
 
 def _fitting_bits(
     parameter: "torch.Tensor", name: str, records: list[TensorRecord]
-) -> tuple[NDArray[np.generic], str]:
-    """The parameter's bits in the type of the first record that they match."""
+) -> tuple[NDArray[np.generic], TensorRecord]:
+    """The parameter's bits in the type of the first record that they match, and that record."""
     for record in records:
         if tuple(parameter.shape) != record.shape:
             continue
         bits = _bits(parameter, record.dtype)
         if bits is not None and arithmetic.bits_digest(bits) == record.sha256:
-            return bits, record.dtype
+            return bits, record
     raise BaseMismatch(
         f"{name} of the model is not that of the base the patch was made for",
         why="its weights differ, were loaded in a narrower type, or were patched already",

@@ -172,16 +172,15 @@ def _check_whole(manifest: Manifest) -> None:
 
 
 def _check_bases(manifest: Manifest) -> None:
-    known: list[dict[str, str]] = []
+    known: list[Mapping[str, TensorRecord]] = []
     for base in manifest.bases:
         if not set(base.tensors) == set(base.result) == set(manifest.operations):
             raise ManifestError(
                 f"operations, base tensors and results of {base.id!r} name different tensors"
             )
-        digests = {name: tensor.sha256 for name, tensor in base.tensors.items()}
-        if digests in known:
+        if base.tensors in known:
             raise ManifestError(f"patch.json names the base {base.id!r} twice")
-        known.append(digests)
+        known.append(base.tensors)
     for tensor in manifest.operations:
         if len({base.tensors[tensor].shape for base in manifest.bases}) != 1:
             raise ManifestError(f"the bases disagree about the shape of {tensor!r}")

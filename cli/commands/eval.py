@@ -6,7 +6,7 @@ import click
 
 from ..app import App
 from ..options import declare
-from ..scoring import score, show_scores
+from ..scoring import score, show_means
 
 if TYPE_CHECKING:
     from ...patches.patch import Patch
@@ -34,7 +34,7 @@ def command(app: App, reference: str, base: str | None, suite: str, device: str)
             registry.record_evaluation(patch.digest, checkpoint.fingerprint, evaluation)
     app.output.data("eval", {"label": patch.label, **evaluation.to_json()})
     app.output.line(f"{patch.label} on {checkpoint.id}, suite {suite}")
-    show_scores(app.output, evaluation)
+    show_means(app.output, evaluation.means())
     if not known:
         app.output.note("not stored: the registry does not hold this version; pull it first")
 

@@ -23,4 +23,4 @@ def command(app: App, reference: str, remote: str) -> None:
         app.output.note(f"ignored attestations/{name}.json: not an evaluation of this version")
     app.announce("pull", fetched.version)
     if fetched.evaluations:
-        app.output.line("with its scores, as its publisher recorded them")
+        app.output.line("with its publisher's scores; `weightpatch eval` makes your own")

@@ -6,6 +6,7 @@ import click
 
 from ..app import App
 from ..options import declare
+from ..scoring import show_means
 
 if TYPE_CHECKING:
     from ...patches.patch import Patch
@@ -76,9 +77,8 @@ def _show_operations(app: App, patch: "Patch") -> None:
 
 def _show_scores(app: App, evaluations: "list[EvaluationInfo]") -> None:
     for info in evaluations:
+        origin = "measured here" if info.origin == "here" else f"as published at {info.origin}"
         app.output.line()
-        app.output.line(f"scores of the suite {info.suite}, {info.created}")
-        app.output.table(
-            ["measure", "before", "after", "cases"],
-            [[name, mean.before, mean.after, mean.cases] for name, mean in info.means.items()],
-        )
+        app.output.line(f"scores of the suite {info.suite}, {origin}, {info.created}")
+        app.output.line(f"on the base with fingerprint {info.base[:12]}…")
+        show_means(app.output, info.means)

@@ -27,6 +27,7 @@ from weightpatch.patches.errors import (
     BaseMismatch,
     ConflictFound,
     DigestMismatch,
+    ManifestError,
     NonFinite,
     NoSpace,
     PathRefused,
@@ -450,3 +451,23 @@ def test_hostile_files_are_refused_or_do_no_harm(pico, seed: int):
         else:
             assert bytes(changed) == data or patch.auxiliary == {}
             shutil.rmtree(pico.root / "build")
+
+
+def test_a_new_folder_may_be_named_by_a_text(pico):
+    base = pico.base()
+    apply(base, [pico.patch(base)], str(pico.root / "build"))
+    assert verify(str(pico.root / "build")) == []
+
+
+@pytest.mark.parametrize(("factor", "fits"), [(1.009, True), (1.02, False), (0.0, False)])
+def test_a_patch_changes_a_tensor_by_as_much_as_it_says(pico, factor: float, fits: bool):
+    base = pico.base()
+    patch = pico.patch(base)
+    (record,) = patch.manifest.operations[pico.DOWN]
+    stated = replace(record, relative_norm=factor * record.relative_norm)
+    other = Patch.open(pico.rewrite(patch, operations={pico.DOWN: (stated,)}))
+    if fits:
+        assert plan(base, [other])
+    else:
+        with pytest.raises(ManifestError, match="by as much as"):
+            plan(base, [other])

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 from weightpatch.patches import jsonfile
-from weightpatch.patches.build import BuildRecord, find_tensors, is_build, read_record, verify
+from weightpatch.patches.build import (
+    BuildRecord,
+    Mismatch,
+    compare,
+    find_tensors,
+    is_build,
+    read_record,
+    verify,
+)
 from weightpatch.patches.checkpoint import Checkpoint
 from weightpatch.patches.errors import CheckpointRefused, FormatError, ManifestError
 
@@ -104,3 +112,33 @@ def test_a_record_that_is_none_is_refused(build: Path, field: str, value: object
     (build / RECORD).write_bytes(jsonfile.canonical({**record, field: value}, what=RECORD))
     with pytest.raises(ManifestError, match=RECORD):
         read_record(build)
+
+
+def test_untouched_tensors_are_those_of_the_base(pico, build: Path):
+    assert compare(build, Checkpoint.open(pico.root / "base")) == []
+    assert compare(str(build), pico.base("sharded", shards=3)) == []
+
+
+def test_an_untouched_tensor_that_was_changed_is_found(pico, build: Path):
+    base = Checkpoint.open(pico.root / "base")
+    flip(build, pico.UP)
+    flip(build, pico.DOWN)
+    (found,) = compare(build, base)
+    assert found == Mismatch(pico.UP, base.digest(pico.UP), Checkpoint.open(build).digest(pico.UP))
+
+
+def test_tensors_that_only_one_of_the_two_has_are_found(pico, build: Path):
+    tensors = pico.tensors()
+    tensors["made.up"] = tensors.pop(pico.NORM)
+    found = compare(build, pico.base_of(tensors, "other"))
+    assert found == [
+        Mismatch("made.up", "F32 [6]", "missing"),
+        Mismatch(pico.NORM, "missing", "F32 [6]"),
+    ]
+
+
+def test_an_untouched_tensor_of_another_shape_is_found(pico, build: Path):
+    tensors = pico.tensors()
+    tensors[pico.UP] = tensors[pico.UP].reshape(6, 10)
+    found = compare(build, pico.base_of(tensors, "other"))
+    assert found == [Mismatch(pico.UP, "BF16 [6, 10]", "BF16 [10, 6]")]

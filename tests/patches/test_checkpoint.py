@@ -265,3 +265,8 @@ def test_digests_of_a_file_that_changes_meanwhile_are_not_kept(pico, tmp_path: P
     file.write_bytes(data)
     opened.digests()
     assert not cache.folder.exists()
+
+
+def test_a_folder_may_be_named_by_a_text(pico):
+    base = pico.base("by-text")
+    assert Checkpoint.open(str(base.path)).fingerprint == base.fingerprint

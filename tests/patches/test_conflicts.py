@@ -1,9 +1,18 @@
 """What clashes is found before it is applied, and measured as the dense matrices would say."""
 
+import time
+
 import numpy as np
 import pytest
 from weightpatch.patches.checkpoint import Checkpoint
-from weightpatch.patches.conflicts import Finding, check, interference, normalised
+from weightpatch.patches.conflicts import (
+    MAX_FINDINGS,
+    Finding,
+    check,
+    cosine,
+    interference,
+    normalised,
+)
 from weightpatch.patches.operations.dense import Dense
 from weightpatch.patches.operations.lowrank import LowRank
 from weightpatch.patches.patch import Patch
@@ -257,7 +266,12 @@ def test_the_interference_of_a_dense_edit_is_not_known(pico):
 
 def test_patches_on_different_tensors_do_not_meet(pico):
     base = pico.base()
-    other = pico.patch(base, "acme/two", operations={pico.UP: [pico.lowrank((10, 6))]}, requests=[])
+    other = pico.patch(
+        base,
+        "acme/two",
+        operations={pico.UP: [pico.lowrank((10, 6))]},
+        requests=[pico.OTHER_REQUEST],
+    )
     assert check([pico.patch(base), other]) == []
 
 
@@ -276,7 +290,70 @@ def test_patches_for_different_bases_clash(pico, seed: int | None):
         tensors[pico.DOWN] = tensors[pico.DOWN][:4]
     other = pico.base_of(tensors, "other")
     operation = pico.lowrank(other.tensors[pico.DOWN].shape, seed=2)
-    two = pico.patch(other, "acme/two", operations={pico.DOWN: [operation]}, requests=[])
+    two = pico.patch(
+        other, "acme/two", operations={pico.DOWN: [operation]}, requests=[pico.OTHER_REQUEST]
+    )
     found = weights(check([pico.patch(base), two]))
     assert found.severity == "conflict"
     assert "different bases" in found.sentence
+
+
+@pytest.mark.parametrize("prompt", ["The capital of {} is", "Fact number %d of {} is"])
+@pytest.mark.parametrize("target", ["Lyon", "Lyon %d"])
+def test_many_requests_about_one_subject_are_quickly_compared(pico, prompt: str, target: str):
+    def requests(offset: int) -> list[EditRequest]:
+        return [
+            EditRequest(
+                prompt.replace("%d", str(offset + n)),
+                "France",
+                target.replace("%d", str(offset + n)),
+                id=str(n),
+            )
+            for n in range(2000)
+        ]
+
+    base = pico.base()
+    patches = [
+        pico.patch(base, "acme/one", requests=requests(0)),
+        pico.patch(
+            base,
+            "acme/two",
+            requests=requests(1000),
+            operations={pico.UP: [pico.lowrank((10, 6))]},
+        ),
+    ]
+    assert all(len(patch.requests) == 2000 for patch in patches)
+    start = time.process_time()
+    found = check(patches)
+    assert time.process_time() - start < 2
+    assert len(found) == MAX_FINDINGS + 1
+    assert found[-1].numbers == {"more": 2000 * 2000 - MAX_FINDINGS}
+    assert str(2000 * 2000 - MAX_FINDINGS) in found[-1].sentence
+
+
+def test_the_gravest_findings_are_among_those_shown(pico):
+    many = [EditRequest(f"Fact {n} of {{}} is", "France", "Lyon", id=str(n)) for n in range(40)]
+    last = EditRequest("Fact 39 of {} is", "France", "Nice", id="last")
+    base = pico.base()
+    patches = [
+        pico.patch(base, "acme/one", requests=many),
+        pico.patch(base, "acme/two", requests=[*many, last], seed=2),
+    ]
+    severities = [finding.severity for finding in check(patches) if finding.level == "facts"]
+    assert len(severities) == MAX_FINDINGS + 1
+    assert severities[:80] == ["conflict"] + ["warning"] * 79
+
+
+def test_many_operations_have_the_cosine_of_their_sum(pico):
+    base = pico.base()
+    several = [pico.lowrank((6, 10), seed=seed) for seed in range(600)]
+    mixed = [*several[:3], Dense(np.ones((6, 10), np.float32))]
+    one = pico.patch(base, "acme/one", operations={pico.DOWN: several})
+    two = pico.patch(base, "acme/two", operations={pico.DOWN: mixed})
+    for other in (one, two):
+        expected = np.vdot(dense(one, pico.DOWN), dense(other, pico.DOWN))
+        expected /= np.linalg.norm(dense(one, pico.DOWN)) * np.linalg.norm(dense(other, pico.DOWN))
+        start = time.process_time()
+        found = cosine(one.operations[pico.DOWN], other.operations[pico.DOWN])
+        assert time.process_time() - start < 1
+        assert found == pytest.approx(expected)

@@ -18,6 +18,9 @@ def read(kind: str, value: object) -> object:
         ("text", "two\nlines\tand é"),
         ("optional_text", None),
         ("optional_text", "x"),
+        ("line", "one line, é"),
+        ("optional_line", None),
+        ("optional_line", "x"),
         ("digest", DIGEST),
         ("optional_digest", None),
         ("optional_digest", DIGEST),
@@ -99,3 +102,10 @@ def test_an_unknown_field_is_named():
 def test_a_record_is_an_object():
     with pytest.raises(ManifestError, match="not a JSON object"):
         Fields([], "a record")
+
+
+@pytest.mark.parametrize("kind", ["line", "optional_line"])
+@pytest.mark.parametrize("value", ["a\nb", "a\tb", "a\x1bb", "a\u2029b", "a\u2066b", 1, []])
+def test_a_line_has_nothing_that_breaks_it(kind: str, value: object):
+    with pytest.raises(ManifestError):
+        read(kind, value)

@@ -1,5 +1,7 @@
 """Patching a model in memory: the bits of the build inside the block, the base's outside it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pico_fixtures import Pico
 from torch import nn
+from weightpatch.patches import base_match
 from weightpatch.patches.checkpoint import Checkpoint
 from weightpatch.patches.errors import (
     BaseMismatch,
     ConflictFound,
     DigestMismatch,
+    ManifestError,
     NonFinite,
+    TooBig,
     Unsupported,
 )
 from weightpatch.patches.live import patched
@@ -296,3 +301,35 @@ def test_a_checkpoint_of_the_bare_decoder_fits_the_model_around_it(pico):
     with patched(model, patch):
         assert bits(model) != before
     assert bits(model) == before
+
+
+def test_a_result_that_is_not_the_promised_one_is_refused(pico, base: Checkpoint, patch: Patch):
+    record = replace(patch.manifest.bases[0], result={pico.DOWN: "0" * 64})
+    liar = Patch.open(pico.rewrite(patch, bases=(record,)))
+    assert "not the promised one" in refused(model_of(base), DigestMismatch, liar)
+
+
+def test_a_delta_that_dwarfs_its_tensor_is_refused(
+    base: Checkpoint, patch: Patch, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(base_match, "MAX_RELATIVE_NORM", 1e-3)
+    refused(model_of(base), TooBig, patch)
+
+
+def test_a_delta_larger_than_it_says_is_refused(pico, base: Checkpoint, patch: Patch):
+    (record,) = patch.manifest.operations[pico.DOWN]
+    stated = replace(record, relative_norm=record.relative_norm / 2)
+    liar = Patch.open(pico.rewrite(patch, operations={pico.DOWN: (stated,)}))
+    refused(model_of(base), ManifestError, liar)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_the_bits_come_back_after_a_change_of_type(pico, patch, base, dtype: torch.dtype):
+    model = model_of(base, torch.float32)
+    parameter = model.get_parameter(pico.DOWN)
+    before = bits(model)[pico.DOWN]
+    with patched(model, patch):
+        model.to(dtype)
+    assert parameter is model.get_parameter(pico.DOWN)
+    assert parameter.dtype == torch.float32
+    assert bits(model)[pico.DOWN] == before

@@ -32,7 +32,7 @@ RECORD: dict[str, Any] = {
     },
     "files": {
         "delta.safetensors": {"sha256": DIGEST, "size": 512},
-        "requests.jsonl": {"sha256": DIGEST, "size": 0},
+        "requests.jsonl": {"sha256": DIGEST, "size": 7},
     },
     "method": {
         "name": "rome",
@@ -247,3 +247,42 @@ def test_a_flipped_bit_is_refused_or_changes_the_digest(position: int):
     data[position] ^= 1
     with suppress(InputError):
         assert Manifest.from_bytes(bytes(data)).digest != digest
+
+
+@pytest.mark.parametrize("text", ["ada\nlicence  MIT", "a\tb", "a\u2028b", "a\u202eb"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("author",),
+        ("licence",),
+        ("bases", 0, "id"),
+        ("bases", 0, "revision"),
+        ("method", "name"),
+        ("method", "version"),
+        ("method", "device"),
+        ("method", "tools", "torch"),
+    ],
+)
+def test_what_is_listed_in_one_line_is_of_one_line(path: tuple[str | int, ...], text: str):
+    with pytest.raises(ManifestError, match="one line"):
+        read(changed(*path, to=text))
+
+
+def test_the_name_of_a_tool_is_of_one_line():
+    with pytest.raises(ManifestError, match="one line"):
+        read(changed("method", "tools", to={"a\nb": "1"}))
+
+
+def test_a_message_may_have_several_lines():
+    assert read(changed("message", to="a\n\tb")).message == "a\n\tb"
+
+
+def test_a_base_named_twice_is_refused():
+    again = {**copy.deepcopy(RECORD["bases"][0]), "id": "org/copy"}
+    with pytest.raises(ManifestError, match="twice"):
+        read(changed("bases", to=[RECORD["bases"][0], again]))
+
+
+def test_a_patch_without_requests_is_refused():
+    with pytest.raises(ManifestError, match=r"requests\.jsonl is empty"):
+        read(changed("files", "requests.jsonl", "size", to=0))

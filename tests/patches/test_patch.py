@@ -200,11 +200,11 @@ def test_a_file_exchanged_after_opening_is_noticed(patch: Patch, folder: Path, f
 def test_a_file_exchanged_between_hashing_and_reading_is_noticed(
     patch: Patch, folder: Path, monkeypatch
 ):
-    def exchange_first(path: Path):
+    def exchange_first(path: Path, **options):
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(data)
-        return read_tensors(path)
+        return read_tensors(path, **options)
 
     monkeypatch.setattr("weightpatch.patches.patch.read_tensors", exchange_first)
     with pytest.raises(DigestMismatch):
@@ -334,3 +334,41 @@ def test_an_operation_that_is_not_installed_still_opens(pico, patch: Patch):
     assert opened.requests == (pico.REQUEST,)
     with pytest.raises(PluginMissing):
         _ = opened.operations
+
+
+def test_a_folder_may_be_named_by_a_text(patch: Patch, folder: Path):
+    assert Patch.open(str(folder)).digest == patch.digest
+
+
+def test_arrays_that_are_not_applied_have_a_limit(pico, monkeypatch):
+    auxiliary = {f"{pico.DOWN}::aux.keys": np.ones((4, 10), np.float32)}
+    base = pico.base("limited")
+    patch = pico.patch(base, "acme/limited", auxiliary=auxiliary)
+    monkeypatch.setattr("weightpatch.patches.patch.MAX_AUXILIARY_BYTES", 160)
+    assert patch.auxiliary
+    monkeypatch.setattr("weightpatch.patches.patch.MAX_AUXILIARY_BYTES", 159)
+    with pytest.raises(LimitExceeded, match="not applied"):
+        _ = Patch.open(patch.files["patch.json"].parent).operations
+    with pytest.raises(LimitExceeded, match="not applied"):
+        pico.patch(base, "acme/again", auxiliary=auxiliary)
+
+
+def test_a_delta_has_a_limit(folder: Path, monkeypatch):
+    size = (folder / "delta.safetensors").stat().st_size
+    monkeypatch.setattr("weightpatch.patches.patch.MAX_DELTA_BYTES", size)
+    assert Patch.open(folder)
+    monkeypatch.setattr("weightpatch.patches.patch.MAX_DELTA_BYTES", size - 1)
+    with pytest.raises(LimitExceeded):
+        Patch.open(folder)
+
+
+def test_a_patch_without_requests_is_not_written(pico):
+    with pytest.raises(RequestRefused, match="no request"):
+        pico.patch(pico.base("quiet"), "acme/quiet", requests=[])
+
+
+def test_requests_of_blank_lines_alone_are_refused(pico, patch: Patch, folder: Path):
+    (folder / "requests.jsonl").write_bytes(b"\n")
+    files = {**patch.manifest.files, "requests.jsonl": FileRecord(sha256(b"\n"), 1)}
+    with pytest.raises(RequestRefused, match="no request"):
+        _ = Patch.open(pico.rewrite(patch, files=files)).requests

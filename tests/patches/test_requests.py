@@ -183,3 +183,21 @@ def test_there_may_be_as_many_requests_as_the_limit_and_no_more(monkeypatch):
     assert len(parse_requests(jsonl(PARIS, PARIS))) == 2
     with pytest.raises(LimitExceeded):
         parse_requests(jsonl(PARIS, PARIS, PARIS))
+
+
+def test_a_byte_order_mark_is_skipped():
+    assert parse_requests(b"\xef\xbb\xbf" + jsonl(PARIS)) == parse_requests(jsonl(PARIS))
+
+
+@pytest.mark.parametrize(
+    ("line", "flaw"),
+    [
+        (b"{not JSON", "goes wrong at character 2"),
+        (b'{"prompt": ' + b"1" * 5000 + b"}", "a number in it is too long"),
+        (b'{"prompt": "\xff"}', "byte 13 is not UTF-8"),
+        (b'{"id": "a", "id": "b"}', "a key stands twice"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said_in_our_words(line: bytes, flaw: str):
+    with pytest.raises(RequestRefused, match=f"^requests.jsonl line 1 is not JSON: .*{flaw}$"):
+        parse_requests(line)

@@ -12,7 +12,10 @@ from weightpatch.patches.errors import (
     BaseMismatch,
     CheckpointRefused,
     DigestMismatch,
+    NoSpace,
+    PathRefused,
     TargetExists,
+    VerificationFailed,
 )
 
 RECORD = "weightpatch.json"
@@ -155,6 +158,57 @@ def test_a_base_that_changes_meanwhile_leaves_the_build_alone(pico, base: Checkp
 def test_a_pipe_in_the_build_stops_it_before_anything_is_lost(base: Checkpoint, build: Path):
     os.mkfifo(build / "pipe")
     before = names(build)
-    with pytest.raises(OSError, match="named pipe"):
+    with pytest.raises(PathRefused, match="neither a file nor a folder"):
         revert(build, base)
     assert names(build) == before
+
+
+def test_a_build_changed_after_it_was_made_is_refused(pico, base: Checkpoint, build: Path):
+    info = Checkpoint.open(build).tensors[pico.NORM]
+    with info.file.open("r+b") as file:
+        file.seek(info.start)
+        file.write(b"\xff\x01")
+    before, beside = contents(build), names(pico.root)
+    with pytest.raises(VerificationFailed, match=pico.NORM) as refusal:
+        revert(build, base)
+    assert "changed after it was made" in str(refusal.value.why)
+    assert contents(build) == before
+    assert names(pico.root) == beside
+
+
+def test_folders_may_be_named_by_texts(pico, base: Checkpoint, build: Path):
+    revert(str(build), base, str(pico.root / "again"))
+    assert contents(pico.root / "again") == contents(base.path)
+
+
+def test_links_in_a_build_stay_links(pico, base: Checkpoint, build: Path):
+    outside = pico.root / "outside"
+    outside.mkdir()
+    (outside / "private").write_text("mine")
+    (build / "notes").mkdir()
+    links = {"folder": outside, "file": outside / "private", "dangling": Path("nowhere")}
+    for place in (build, build / "notes"):
+        for name, target in links.items():
+            (place / name).symlink_to(target)
+    revert(build, base)
+    for place in (build, build / "notes"):
+        for name, target in links.items():
+            assert (place / name).readlink() == target
+    assert names(outside) == {"private"}
+
+
+def test_a_pipe_in_a_subfolder_is_refused(base: Checkpoint, build: Path):
+    (build / "notes").mkdir()
+    os.mkfifo(build / "notes" / "pipe")
+    before = contents(build)
+    with pytest.raises(PathRefused, match="pipe"):
+        revert(build, base)
+    assert contents(build) == before
+
+
+def test_space_is_asked_for_what_lies_in_subfolders_too(base: Checkpoint, build: Path):
+    (build / "notes").mkdir()
+    with (build / "notes" / "sparse").open("wb") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(NoSpace):
+        revert(build, base)

@@ -182,3 +182,10 @@ def test_of_many_runs_one_wins_and_nothing_is_left(target: Path):
         run.communicate()
     assert [run.returncode for run in runs].count(0) == 1
     assert names(target.parent) == {"target"}
+
+
+def test_links_are_not_followed_when_folders_are_flushed(tmp_path: Path):
+    with staged(tmp_path / "target") as folder:
+        (folder / "up").symlink_to(tmp_path)
+        (folder / "dangling").symlink_to("nowhere")
+    assert (tmp_path / "target" / "dangling").is_symlink()

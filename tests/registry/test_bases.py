@@ -197,3 +197,8 @@ def test_progress_tells_of_each_file(hub, pico):
 
     size = len(save(WEIGHTS))
     assert ("download model.safetensors", size, size) in told
+
+
+def test_an_unknown_persons_home_is_refused():
+    with pytest.raises(CheckpointRefused, match="nosuch"):
+        open_base("~nosuch-person/model")

@@ -7,6 +7,8 @@ from contextlib import closing
 
 import pytest
 from weightpatch.patches.errors import LimitExceeded, ManifestError
+from weightpatch.registry import triggers
+from weightpatch.registry.database import Database, locate
 from weightpatch.registry.errors import DatabaseFailed, NotFound
 from weightpatch.registry.registry import Registry
 
@@ -161,17 +163,16 @@ def test_every_flipped_byte_is_found(disarmed, sql, column):
     for index in range(length):
         sql(f"UPDATE ledger SET {column} = ? WHERE rowid = 4", flipped(value, index))
         report = disarmed.verify_ledger()
-        assert not report.ok, f"byte {index}"
         assert report.broken in (1, 4), f"byte {index}"  # a number flipped down comes first
         sql(f"UPDATE ledger SET {column} = ? WHERE rowid = 4", value)
-    assert disarmed.verify_ledger().ok
+    assert disarmed.verify_ledger().broken is None
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_value_of_another_kind_is_found(disarmed, sql, column):
     for value in (None, "", b"", 0, 1.5, "[]", b"\xff"):
         sql(f"UPDATE ledger SET {column} = ? WHERE rowid = 4", value)
-        assert not disarmed.verify_ledger().ok, value
+        assert disarmed.verify_ledger().broken is not None, value
 
 
 @pytest.mark.parametrize("seq", [1, 3])
@@ -216,5 +217,55 @@ def test_a_cut_tail_is_only_seen_by_who_kept_the_head(disarmed, sql):
     head = disarmed.verify_ledger().head
     sql("DELETE FROM ledger WHERE seq = 5")
     report = disarmed.verify_ledger()
-    assert report.ok
+    assert report.broken is None
     assert report.head != head
+
+
+@pytest.fixture
+def unguarded(history, sql) -> Registry:
+    """The same after somebody dropped all triggers, and nothing else."""
+    for trigger in sorted(triggers.declared("sqlite")):
+        sql(f"DROP TRIGGER {trigger}")
+    return history
+
+
+def test_dropped_triggers_are_a_flaw_of_a_sound_chain(unguarded):
+    report = unguarded.verify_ledger()
+    assert (report.ok, report.broken, report.sound) == (False, None, 5)
+    assert set(report.unguarded) == triggers.declared("sqlite")
+    assert "ledger_refuse_delete" in report.flaw
+
+
+def test_a_first_row_deleted_without_triggers_is_found(unguarded, sql):
+    sql("DELETE FROM ledger WHERE seq = 1")
+    report = unguarded.verify_ledger()
+    assert (report.ok, report.broken, report.sound) == (False, 1, 0)
+    assert "entry 1 is missing, entry 2 follows" in report.flaw
+    assert "ledger_refuse_delete" in report.flaw
+
+
+def test_an_emptied_ledger_is_broken_also_with_its_triggers_back(unguarded, home, sql):
+    sql("DELETE FROM ledger")
+    with Database(locate(None, home)).writing() as connection:
+        triggers.install(connection)
+    report = unguarded.verify_ledger()
+    assert (report.ok, report.broken, report.unguarded) == (False, 1, ())
+
+
+def test_a_trigger_that_does_nothing_now_is_a_flaw(history, sql):
+    sql("DROP TRIGGER ledger_refuse_delete")
+    sql("CREATE TRIGGER ledger_refuse_delete BEFORE DELETE ON ledger BEGIN SELECT 1; END")
+    assert history.verify_ledger().unguarded == ("ledger_refuse_delete",)
+
+
+def test_a_path_that_is_not_text_is_written_with_backslashes(registry):
+    detail = {"from": "/shared/\udcff\udcfe", "all": ["\udcff", 1], "\udcff": None}
+    registry.record("version.push", "somewhere/\udcff", None, detail)
+    entry = registry.log()[0]
+    assert entry.subject == "somewhere/\\udcff"
+    assert entry.detail == {
+        "from": "/shared/\\udcff\\udcfe",
+        "all": ["\\udcff", 1],
+        "\\udcff": None,
+    }
+    assert registry.verify_ledger().ok

@@ -61,14 +61,30 @@ def test_another_database_by_url(home, tmp_path, make_draft):
         assert registry.patch("acme/tongues").label == "acme/tongues@1"
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://here/db", "sqlite://", "sqlite+no://x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "mysql://here/db",
+        "nosuch://here/db",
+        "sqlite://",
+        "sqlite+no://x",
+        "sqlite://host/registry.db",
+        "sqlite:///registry.db?timeout=abc",
+        "sqlite:///registry.db?foo=bar",
+        "postgresql://host:abc/registry",
+        "postgresql+nosuch://host/registry",
+    ],
+)
 def test_a_url_that_cannot_be_used(url, home):
-    with pytest.raises(DatabaseFailed):
+    with pytest.raises(DatabaseFailed) as caught:
         Registry.create(url, home=home, actor="ada")
+    assert caught.value.hint
+    assert not home.exists()
 
 
 @pytest.mark.parametrize("actor", ["", "two\nlines", "\udcff", "a" * 256])
 def test_an_actor_must_be_printable(actor, home):
     with pytest.raises(NameRefused):
         Registry.create(home=home, actor=actor)
-    assert not (home / "registry.db").exists()
+    assert not home.exists()

@@ -245,3 +245,33 @@ def test_of_racing_writers_one_wins_and_the_others_see_it(folder_remote, bundle,
 
 def test_a_path_opens_a_folder_remote(tmp_path):
     assert open_remote(str(tmp_path)) == FolderRemote(tmp_path)
+
+
+def test_an_unknown_persons_home_is_refused():
+    with pytest.raises(PathRefused, match="nosuch"):
+        open_remote("~nosuch-person/shared")
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo])
+def test_pushing_onto_something_else_than_a_folder_is_refused(tmp_path, bundle, make):
+    make(tmp_path / "taken")
+    with pytest.raises(PathRefused, match="not a folder") as caught:
+        FolderRemote(tmp_path / "taken").push(bundle())
+    assert caught.value.hint
+
+
+def test_a_link_to_itself_is_refused(tmp_path, bundle):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(PathRefused):
+        FolderRemote(tmp_path / "loop").versions("acme/tongues")
+    with pytest.raises(PathRefused):
+        FolderRemote(tmp_path / "loop").push(bundle())
+
+
+def test_a_push_that_fails_leaves_no_folders(folder_remote, bundle):
+    pushed = bundle()
+    delta = pushed.patch.files["delta.safetensors"]
+    delta.write_bytes(delta.read_bytes() + b"more")
+    with pytest.raises(SizeMismatch):
+        folder_remote.push(pushed)
+    assert not folder_remote.root.exists()

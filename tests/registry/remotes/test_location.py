@@ -53,3 +53,8 @@ def test_remotes_are_found_by_scheme():
     assert isinstance(open_remote("hf://acme/tongues@v1"), HubRemote)
     with pytest.raises(PluginMissing, match="ipfs"):
         open_remote("ipfs://acme/tongues")
+
+
+def test_a_place_is_needed():
+    with pytest.raises(NameRefused, match="empty"):
+        open_remote("")

@@ -1,0 +1,72 @@
+"""Push and pull between registries: paths that are no text, and whose word a score is."""
+
+from pathlib import Path
+
+import pytest
+from weightpatch.registry.attestations import Attestation
+from weightpatch.registry.registry import Registry
+from weightpatch.registry.sharing import pull, push
+
+BASE = "f" * 64
+
+
+@pytest.fixture
+def shared(tmp_path, registry, make_draft, make_evaluation) -> Path:
+    """A folder with a version and one evaluation, pushed there from another registry."""
+    folder = tmp_path / "shared"
+    with Registry.create(home=tmp_path / "theirs", actor="bob") as theirs:
+        info = theirs.publish(make_draft())
+        theirs.record_evaluation(info.digest, BASE, make_evaluation())
+        push(theirs, info.label, str(folder))
+    return folder
+
+
+@pytest.fixture
+def odd(tmp_path) -> Path:
+    folder = tmp_path / "\udcff"
+    folder.mkdir()
+    return folder
+
+
+def test_a_path_that_is_not_text_serves_as_a_remote(registry, make_draft, make_evaluation, odd):
+    info = registry.publish(make_draft())
+    registry.record_evaluation(info.digest, BASE, make_evaluation())
+    push(registry, info.label, str(odd))
+    assert registry.log()[0].detail["to"].endswith("/\\udcff/acme/tongues/v1")
+
+    with Registry.create(home=odd.parent / "other", actor="bob") as other:
+        fetched = pull(other, "acme/tongues", str(odd))
+        assert other.log()[0].detail["from"].endswith("/\\udcff/acme/tongues/v1")
+        (evaluation,) = other.evaluations(fetched.version.digest)
+        assert evaluation.origin.endswith("/\\udcff/acme/tongues/v1")
+
+
+def test_a_pulled_score_says_where_it_is_from(registry, shared):
+    fetched = pull(registry, "acme/tongues", str(shared))
+    (evaluation,) = registry.evaluations(fetched.version.digest)
+    assert evaluation.origin == str(shared / "acme" / "tongues" / "v1")
+    assert evaluation.to_json()["origin"] == evaluation.origin
+    entry = next(entry for entry in registry.log() if entry.action == "version.evaluate")
+    assert entry.detail["origin"] == evaluation.origin
+
+
+def test_measured_here_as_well_it_is_from_here(registry, shared, make_evaluation):
+    version = pull(registry, "acme/tongues", str(shared)).version
+    for _ in range(2):
+        registry.record_evaluation(version.digest, BASE, make_evaluation())
+    assert [each.origin for each in registry.evaluations(version.digest)] == ["here"]
+    assert [entry.action for entry in registry.log()].count("version.evaluate") == 2
+
+    pull(registry, "acme/tongues", str(shared))
+    assert [each.origin for each in registry.evaluations(version.digest)] == ["here"]
+
+
+def test_an_attestation_that_no_table_holds_is_ignored(registry, shared, make_evaluation):
+    home = shared / "acme" / "tongues" / "v1"
+    (known,) = (home / "attestations").iterdir()
+    version = Attestation.from_bytes(known.read_bytes()).version
+    long = Attestation(version, BASE, make_evaluation(case="c" * 256))
+    (home / "attestations" / f"{long.digest}.json").write_bytes(long.to_bytes())
+
+    fetched = pull(registry, "acme/tongues", str(shared))
+    assert (fetched.evaluations, fetched.ignored) == (1, (long.digest,))

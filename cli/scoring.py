@@ -1,12 +1,13 @@
 """Score a version on a loaded base, and show what came of it."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..patches.progress import Progress
 from .output import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..patches.evaluation.base import Evaluation, Mean
     from ..patches.models import EditableModel
     from ..patches.patch import Patch

@@ -44,7 +44,8 @@ def test_two_runs_of_the_demo_give_the_same_results(smollm2, tmp_path, capfd):
 def test_a_rank_one_version_with_its_manifest_is_small(smollm2, tmp_path, run_command):
     run_command("init")
     found = run_command(
-        "create", "rome", smollm2, "--name", "acme/darrieux", "--prompt", "The mother tongue of {} is",
+        "create", "rome", smollm2, "--name", "acme/darrieux",
+        "--prompt", "The mother tongue of {} is",
         "--subject", "Danielle Darrieux", "--target", "English", "--set", "statistics_tokens=1000",
     )  # fmt: skip
     assert found.returncode == 0, found.stderr

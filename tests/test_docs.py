@@ -1,5 +1,6 @@
 """Documentation cannot lie: help pages, error codes, and every command that a page shows."""
 
+import dataclasses
 import importlib.util
 import pkgutil
 import re
@@ -12,6 +13,7 @@ import weightpatch
 from weightpatch.cli.main import SECTIONS
 from weightpatch.patches.errors import WeightpatchError
 from weightpatch.patches.evaluation.measures import MEASURES
+from weightpatch.patches.methods.rome import RomeHyperparameters
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,6 +68,13 @@ def test_every_measure_is_documented_as_it_is_defined():
     page = (ROOT / "docs" / "scores.md").read_text()
     for name, measure in MEASURES.items():
         assert f"| `{name}` | {measure.definition} |" in page
+
+
+def test_every_hyperparameter_of_rome_is_documented_with_its_default():
+    page = (ROOT / "docs" / "rome.md").read_text()
+    for field in dataclasses.fields(RomeHyperparameters):
+        default = "by model" if field.name == "layer" else f"{field.default} |"
+        assert f"| `{field.name}` | {default}" in page
 
 
 def shown_commands(page: Path) -> list[list[str]]:

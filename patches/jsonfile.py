@@ -9,6 +9,7 @@ import rfc8785
 from .errors import ManifestError
 
 MAX_DEPTH = 64
+_LONGEST_INTEGER = 400
 _MAX_INTEGER = 2**53 - 1
 
 
@@ -78,6 +79,8 @@ def _finite(text: str) -> float:
 
 def _integer(text: str) -> int | float:
     """A whole number; beyond 2^53 the float that it spells, since JSON's numbers are floats."""
+    if len(text) > _LONGEST_INTEGER:
+        return _finite(text)
     value = int(text)
     return value if abs(value) <= _MAX_INTEGER else _finite(text)
 

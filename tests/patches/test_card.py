@@ -155,13 +155,12 @@ HOSTILE = '\n---\n<script>alert(1)</script>\n[x](https://example.org) ```\n"; rm
 
 
 def test_hostile_text_changes_nothing_but_what_is_shown(make_patch):
-    method = MethodRecord(
-        HOSTILE, HOSTILE, {HOSTILE: HOSTILE}, 0, {}, (), HOSTILE, {HOSTILE: HOSTILE}
-    )
+    line = HOSTILE.replace("\n", " ")  # these fields hold one line, or are refused
+    method = MethodRecord(line, line, {HOSTILE: HOSTILE}, 0, {}, (), line, {line: line})
     request = EditRequest(HOSTILE + " {}", "Danielle", HOSTILE, HOSTILE)
-    base = replace(BASE, id=HOSTILE, revision=HOSTILE)
+    base = replace(BASE, id=line, revision=line)
     hostile = make_patch(
-        request, method=method, author=HOSTILE, licence=HOSTILE, message=HOSTILE, bases=(base,)
+        request, method=method, author=line, licence=line, message=HOSTILE, bases=(base,)
     )
 
     card = write_card(hostile, {HOSTILE: Mean(0.0, 1.0, 1)})

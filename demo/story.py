@@ -126,7 +126,7 @@ def _ben_uses(story: Story) -> None:
 
 
 def _ben_is_careful(story: Story) -> None:
-    story.chapter("ben", "What if somebody changes one bit of a patch, or of the base?")
+    story.chapter("ben", "What if one bit of a patch was flipped, or the base is not the base?")
     broken = story.folder / "broken-patch"
     shutil.copytree(story.folder / "exchange" / "ana" / "darrieux" / "v1", broken)
     _flip_last_bit(broken / "delta.safetensors")

@@ -43,7 +43,9 @@ def _verify(app: App) -> None:
             why=str(report.flaw),
             hint="compare with a copy of the database from before",
         )
-    app.output.line(f"{report.sound} entries, each holds the hash of the one before: sound")
+    app.output.line(
+        f"the ledger is sound: {report.sound} entries, each with the hash of the one before"
+    )
 
 
 def _time(time: str) -> str:

@@ -14,6 +14,11 @@ WIDE = 1000
 """Columns of a table that goes into a file or a pipe, where nothing has to fit a screen."""
 
 
+GAP = 3
+NARROW = 24
+"""The last column, which is wrapped, is never narrower than this."""
+
+
 class Output:
     """Where a command's results go; `as_json` decides their form."""
 
@@ -55,6 +60,7 @@ class Output:
         for row in rows:
             table.add_row(*(Text(printable(_cell(value).replace("\n", " "))) for value in row))
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+        width = max(width, _least_width(columns, rows))
         Console(file=sys.stdout, width=width, highlight=False).print(table)
 
     def fields(self, pairs: Sequence[tuple[str, object]]) -> None:
@@ -64,6 +70,15 @@ class Output:
         for name, value in shown:
             lines = _cell(value).split("\n")
             self.line(f"{name:<{indent}}" + f"\n{'':<{indent}}".join(lines))
+
+
+def _least_width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    """Columns that a table needs so that no identifier is cut; only the last may be narrow."""
+    widest = [
+        max(len(column), *(len(_cell(row[index])) for row in rows))
+        for index, column in enumerate(columns)
+    ]
+    return sum(widest[:-1]) + GAP * len(columns) + min(widest[-1], NARROW)
 
 
 def size(number: int) -> str:

@@ -4,6 +4,8 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+from weightpatch.cli.output import Output
+
 
 def test_list_has_one_row_a_version_newest_first(stocked):
     rows = stocked.ok("list").splitlines()[2:]
@@ -81,3 +83,14 @@ def test_a_ledger_that_was_tampered_with_is_found(stocked, tmp_path):
             database.execute(f'DROP TRIGGER "{name}"')
         database.execute("DELETE FROM ledger WHERE seq = 1")
     stocked.fails(3, "E_VERIFY", "log", "--verify")
+
+
+def test_a_narrow_terminal_cuts_no_identifier(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    rows = [[112, "version.evaluate", "acme/a-rather-long-name@12"]]
+    Output(as_json=False).table(["#", "what", "of"], rows)
+    shown = capsys.readouterr().out
+    assert "112" in shown
+    assert "version.evaluate" in shown
+    assert "acme/a-rather-long-name" in shown

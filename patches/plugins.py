@@ -5,8 +5,6 @@ from typing import Any
 
 from .errors import PluginMissing
 
-KINDS = ("operations", "methods", "suites", "remotes")
-
 
 def names(kind: str) -> list[str]:
     """Names installed for a kind of plugin, sorted; nothing is imported."""

@@ -118,7 +118,7 @@ def _check_texts(options: dict[str, Any]) -> None:
 
     texts = Fields(options, "the command line")
     texts.text("message")
-    texts.optional_text("licence")
+    texts.optional_line("licence")
 
 
 def _neighbour(text: str) -> dict[str, str]:

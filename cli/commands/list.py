@@ -1,11 +1,12 @@
 """list: the patches of the registry."""
 
+from dataclasses import asdict
+
 import click
 
 from ..app import App
 from ..options import LIMIT, declare
 from ..output import size
-from ..views import version_json
 
 
 @declare("list", examples="weightpatch list\nweightpatch list --limit 5 --json")
@@ -16,7 +17,7 @@ def command(app: App, limit: int) -> None:
     """List versions, newest first."""
     with app.registry() as registry:
         versions = registry.versions(limit=limit)
-    app.output.data("list", {"versions": [version_json(version) for version in versions]})
+    app.output.data("list", {"versions": [asdict(version) for version in versions]})
     app.output.table(
         ["version", "method", "size", "author", "created", "message"],
         [

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Checkpoint": ".patches.checkpoint",
+    "Checkpoint": ".patches.checkpoints.checkpoint",
     "EditRequest": ".patches.requests",
-    "Patch": ".patches.patch",
+    "Patch": ".patches.format.patch",
     "Registry": ".registry.registry",
     "WeightpatchError": ".patches.errors",
-    "apply": ".patches.apply",
+    "apply": ".patches.builds.apply",
     "check": ".patches.conflicts",
     "patched": ".patches.live",
-    "revert": ".patches.apply",
+    "revert": ".patches.builds.apply",
 }
 
 __all__ = [
@@ -34,12 +34,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .patches.apply import apply, revert
-    from .patches.checkpoint import Checkpoint
+    from .patches.builds.apply import apply, revert
+    from .patches.checkpoints.checkpoint import Checkpoint
     from .patches.conflicts import check
     from .patches.errors import WeightpatchError
+    from .patches.format.patch import Patch
     from .patches.live import patched
-    from .patches.patch import Patch
     from .patches.requests import EditRequest
     from .registry.registry import Registry
 

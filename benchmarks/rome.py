@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import torch
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.models import EditableModel, load_model
 from weightpatch.patches.methods.key_statistics import KeyStatistics
 from weightpatch.patches.methods.rome import Rome
-from weightpatch.patches.models import EditableModel, load_model
 from weightpatch.patches.requests import EditRequest
 
 REQUESTS = (

@@ -20,14 +20,14 @@ from statistics import fmean, median
 from typing import Any
 
 import torch
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.models import EditableModel, load_model
 from weightpatch.patches.draft import Origin
 from weightpatch.patches.evaluation.requests import RequestProbes
 from weightpatch.patches.evaluation.teacher_forcing import Observations, observe
 from weightpatch.patches.live import patched
 from weightpatch.patches.make import Recipe, make
 from weightpatch.patches.methods.key_statistics import KeyStatistics
-from weightpatch.patches.models import EditableModel, load_model
 from weightpatch.patches.requests import EditRequest, Probe
 
 MEASURES = {

@@ -15,9 +15,9 @@ from .progress import progress_bar
 from .scoring import show_means
 
 if TYPE_CHECKING:
-    from ..patches.checkpoint import Checkpoint
+    from ..patches.checkpoints.checkpoint import Checkpoint
     from ..patches.evaluation.base import Evaluation
-    from ..patches.patch import Patch
+    from ..patches.format.patch import Patch
     from ..registry.registry import EvaluationInfo, Registry, VersionInfo
 
 
@@ -155,6 +155,6 @@ def _is_folder(reference: str) -> bool:
 
 
 def _open_folder(reference: str) -> "Patch":
-    from ..patches.patch import Patch
+    from ..patches.format.patch import Patch
 
     return Patch.open(user_path(reference))

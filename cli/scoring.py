@@ -8,9 +8,9 @@ from .output import Output
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..patches.checkpoints.models import EditableModel
     from ..patches.evaluation.base import Evaluation, Mean
-    from ..patches.models import EditableModel
-    from ..patches.patch import Patch
+    from ..patches.format.patch import Patch
 
 
 def score(model: "EditableModel", patch: "Patch", suite: str, progress: Progress) -> "Evaluation":

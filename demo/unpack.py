@@ -4,7 +4,7 @@ import importlib.metadata
 import sys
 from pathlib import Path
 
-from weightpatch.patches.staging import staged
+from weightpatch.patches.builds.staging import staged
 
 
 def find_gguf() -> Path:

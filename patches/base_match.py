@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from math import isclose, isfinite
 
-from .checkpoint import Checkpoint
+from .checkpoints.checkpoint import Checkpoint
 from .errors import BaseMismatch, ManifestError, TooBig
-from .manifest import BaseRecord, TensorRecord
-from .patch import Patch
+from .format.manifest import BaseRecord, TensorRecord
+from .format.patch import Patch
 
 MAX_RELATIVE_NORM = 1e4
 """A delta this many times larger than the tensor is a mistake or an attack, never an edit."""

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from . import arithmetic
+from . import summation
 from .base_match import match_base
-from .checkpoint import Checkpoint
+from .checkpoints.checkpoint import Checkpoint
 from .draft import Origin, write_draft
 from .errors import ConflictFound, ShapeMismatch
-from .manifest import MethodRecord
+from .format.manifest import MethodRecord
+from .format.patch import Draft, Patch
 from .operations.base import Array
-from .patch import Draft, Patch
 from .requests import EditRequest
 
 VERSION = "1"
@@ -43,7 +43,7 @@ def compose(
     return write_draft(
         folder,
         checkpoint,
-        arithmetic.sum_of(members),
+        summation.sum_of(members),
         _auxiliary(members),
         [request for patch in members for request in _requests(patch)],
         MethodRecord(

@@ -9,11 +9,11 @@ from itertools import chain, combinations, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from . import arithmetic
-from .manifest import TensorRecord
+from . import summation
+from .format.manifest import TensorRecord
+from .format.patch import Patch
 from .operations.base import Array, Operation
 from .operations.lowrank import LowRank
-from .patch import Patch
 from .requests import EditRequest
 
 STRONG_INTERFERENCE = 0.5
@@ -155,7 +155,7 @@ def normalised(text: str) -> str:
 
 def _weights(first: Patch, second: Patch) -> Iterator[Finding]:
     pair = (first.label, second.label)
-    if arithmetic.sources(first) & arithmetic.sources(second):
+    if summation.sources(first) & summation.sources(second):
         yield Finding(WEIGHTS, CONFLICT, pair, "delta", "both hold the same delta")
         return
     for tensor in sorted(set(first.operations) & set(second.operations)):
@@ -255,7 +255,7 @@ def _inner(first: Sequence[Operation], second: Sequence[Operation]) -> float:
     if len(ones) == len(others) == 1 and isinstance(one, LowRank) and isinstance(other, LowRank):
         return _inner_lowrank(one, other)
     rows = one.shape[0]
-    step = max(1, arithmetic.BLOCK_ELEMENTS // max(1, math.prod(one.shape[1:])))
+    step = max(1, summation.BLOCK_ELEMENTS // max(1, math.prod(one.shape[1:])))
     return sum(
         float(np.vdot(_rows(ones, start, step), _rows(others, start, step)))
         for start in range(0, rows, step)

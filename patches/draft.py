@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import arithmetic, base_match
-from .arithmetic import Term
-from .checkpoint import Checkpoint
+from . import base_match, summation
+from .checkpoints.checkpoint import Checkpoint
 from .errors import ShapeMismatch
-from .manifest import BaseRecord, Manifest, MethodRecord, OperationRecord
-from .names import check_patch_name
+from .format.manifest import BaseRecord, Manifest, MethodRecord, OperationRecord
+from .format.names import check_patch_name
+from .format.patch import Draft, write_files
 from .operations.base import Array, Operation
-from .patch import Draft, write_files
 from .requests import EditRequest
+from .summation import Term
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def write_draft(
         version=1,
         bases=(_base_record(checkpoint, operations),),
         operations={
-            name: _records(name, found, arithmetic.norm(checkpoint, name))
+            name: _records(name, found, summation.norm(checkpoint, name))
             for name, found in terms.items()
         },
         files=write_files(folder, operations, auxiliary, requests),
@@ -107,7 +107,7 @@ def _base_record(
 
 def _result(checkpoint: Checkpoint, name: str, operations: Sequence[Operation]) -> str:
     digest = hashlib.sha256()
-    for block in arithmetic.stream(checkpoint, name, operations):
+    for block in summation.stream(checkpoint, name, operations):
         digest.update(block.tobytes())
     return digest.hexdigest()
 

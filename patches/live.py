@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import arithmetic, base_match
-from .apply import unexpected
+from . import base_match, summation
+from .builds.apply import unexpected
 from .errors import BaseMismatch, Unsupported
-from .manifest import TensorRecord
-from .patch import Patch
+from .format.manifest import TensorRecord
+from .format.patch import Patch
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ def patched(model: Model, *patches: Patch) -> Iterator[Model]:
     ConflictFound, NonFinite, TooBig, ManifestError, DigestMismatch, Unsupported; then nothing was
     changed.
     """
-    terms = arithmetic.sum_of(patches)
+    terms = summation.sum_of(patches)
     records = _records(patches)
     before: list[Values] = []
     after: list[Values] = []
@@ -40,8 +40,8 @@ def patched(model: Model, *patches: Patch) -> Iterator[Model]:
     for name, found in terms.items():
         parameter = _parameter(model, name)
         bits, record = _fitting_bits(parameter, name, records[name])
-        fitting[name], norms[name] = record, arithmetic.bits_norm(bits, record.dtype)
-        result = arithmetic.patched(bits, record.dtype, [term.operation for term in found])
+        fitting[name], norms[name] = record, summation.bits_norm(bits, record.dtype)
+        result = summation.patched(bits, record.dtype, [term.operation for term in found])
         _require_promised(_touching(patches, name), name, record, result)
         before.append((parameter, parameter.data, parameter.detach().clone()))
         after.append((parameter, parameter.data, _to_tensor(result, record.dtype)))
@@ -70,7 +70,7 @@ def _require_promised(
     """Raise DigestMismatch if one patch alone touches a tensor and promised another result."""
     if len(patches) != 1:
         return
-    found = arithmetic.bits_digest(result)
+    found = summation.bits_digest(result)
     for base in patches[0].manifest.bases:
         if base.tensors[name] == record and base.result[name] != found:
             raise unexpected(name, base.result[name], found)
@@ -123,7 +123,7 @@ def _fitting_bits(
         if tuple(parameter.shape) != record.shape:
             continue
         bits = _bits(parameter, record.dtype)
-        if bits is not None and arithmetic.bits_digest(bits) == record.sha256:
+        if bits is not None and summation.bits_digest(bits) == record.sha256:
             return bits, record
     raise BaseMismatch(
         f"{name} of the model is not that of the base the patch was made for",

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from . import plugins
+from .checkpoints.models import EditableModel
 from .draft import Origin, own_terms, write_draft
-from .manifest import MethodRecord
+from .format.manifest import MethodRecord
+from .format.patch import Draft
 from .methods.base import hyperparameters_from
 from .methods.key_statistics import KeyStatistics
-from .models import EditableModel
-from .patch import Draft
 from .progress import Progress, silent
 from .requests import EditRequest
 from .tools import versions

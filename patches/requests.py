@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import jsonfile
 from .errors import LimitExceeded, ManifestError, RequestRefused
+from .format import jsonfile
 
 MAX_TEXT = 10_000
 MAX_PROBES = 1_000

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from ..patches import jsonfile
 from ..patches.digests import sha256
 from ..patches.errors import LimitExceeded, ManifestError
 from ..patches.evaluation.base import Evaluation
-from ..patches.fields import Fields
+from ..patches.format import jsonfile
+from ..patches.format.fields import Fields
 
 FORMAT = "weightpatch.attestation/1"
 MAX_BYTES = 4 << 20

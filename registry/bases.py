@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..patches import jsonfile
-from ..patches.checkpoint import INDEX, PICKLES, SINGLE, Checkpoint
+from ..patches.checkpoints.checkpoint import INDEX, PICKLES, SINGLE, Checkpoint
 from ..patches.digests import DigestCache
 from ..patches.errors import CheckpointRefused, ManifestError
-from ..patches.names import quoted
+from ..patches.format import jsonfile
+from ..patches.format.names import quoted
 from ..patches.progress import Progress, silent
 from .remotes.errors import RemoteError, RemoteUnreachable
 from .remotes.hub.files import Listed, fetch, require_listed

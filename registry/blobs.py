@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..patches.digests import BLOCK, sha256, sha256_file
 from ..patches.errors import DigestMismatch, SizeMismatch
-from ..patches.manifest import FileRecord
+from ..patches.format.manifest import FileRecord
 from .errors import BlobLost
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from ..patches.errors import InputError, LimitExceeded
 from ..patches.evaluation.base import Evaluation
-from ..patches.fields import MAX_TEXT
-from ..patches.manifest import Manifest
+from ..patches.format.fields import MAX_TEXT
+from ..patches.format.manifest import Manifest
 from ..patches.requests import EditRequest
 from .schema import LAST_NUMBER, MAX_SHORT
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from ..patches.evaluation.base import Evaluation, Mean, Score
-from ..patches.manifest import FileRecord
+from ..patches.format.manifest import FileRecord
 from . import bounds, schema, storing, versions
 from .attestations import Attestation
 from .blobs import BlobStore

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select, update
 
-from ..patches.checkpoint import Checkpoint
-from ..patches.manifest import BaseRecord
+from ..patches.checkpoints.checkpoint import Checkpoint
+from ..patches.format.manifest import BaseRecord
 from . import schema, storing
 from .bounds import check_text
 from .events import Event

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from ..patches import jsonfile
 from ..patches.errors import LimitExceeded, NameRefused
-from ..patches.names import quoted
+from ..patches.format import jsonfile
+from ..patches.format.names import quoted
 from . import schema
 from .chain import FIRST_HASH, NOT_OURS, columns, entry_hash
 from .errors import DatabaseFailed

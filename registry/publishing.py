@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 
 from ..patches.digests import sha256
 from ..patches.errors import DigestMismatch, ManifestError, PluginMissing
-from ..patches.manifest import FileRecord, Manifest
-from ..patches.names import AUXILIARY, split_key
-from ..patches.patch import DELTA, MANIFEST, Draft, Patch, content_digest
+from ..patches.format.manifest import FileRecord, Manifest
+from ..patches.format.names import AUXILIARY, split_key
+from ..patches.format.patch import DELTA, MANIFEST, Draft, Patch, content_digest
+from ..patches.format.safetensors_file import read_header
 from ..patches.requests import EditRequest
-from ..patches.safetensors_file import read_header
 from . import bounds, schema, storing, versions
 from .blobs import BlobStore
 from .errors import BlobLost, VersionClash

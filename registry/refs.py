@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from ..patches.names import check_patch_name, quoted
+from ..patches.format.names import check_patch_name, quoted
 from .errors import ReferenceRefused
 
 LEAST_PREFIX = 6

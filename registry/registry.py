@@ -5,11 +5,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..patches.checkpoint import Checkpoint
+from ..patches.checkpoints.checkpoint import Checkpoint
 from ..patches.evaluation.base import Evaluation
-from ..patches.manifest import BaseRecord
-from ..patches.names import check_patch_name
-from ..patches.patch import MANIFEST, Draft, Patch
+from ..patches.format.manifest import BaseRecord
+from ..patches.format.names import check_patch_name
+from ..patches.format.patch import MANIFEST, Draft, Patch
 from . import chain, evaluations, known_bases, ledger, publishing, resolving, versions
 from .chain import LedgerReport
 from .errors import BlobLost

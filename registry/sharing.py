@@ -4,8 +4,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..patches.card import write_card
 from ..patches.errors import InputError
+from ..patches.format.card import write_card
 from ..patches.progress import Progress, silent
 from . import bounds
 from .attestations import Attestation

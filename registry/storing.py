@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, update
 
 from ..patches.errors import LimitExceeded
-from ..patches.manifest import BaseRecord, FileRecord, Manifest
-from ..patches.patch import DELTA, MANIFEST, content_digest
+from ..patches.format.manifest import BaseRecord, FileRecord, Manifest
+from ..patches.format.patch import DELTA, MANIFEST, content_digest
 from ..patches.requests import EditRequest
 from . import schema
 from .errors import NameTooAlike

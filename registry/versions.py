@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
-from ..patches.manifest import FileRecord
-from ..patches.names import quoted
+from ..patches.format.manifest import FileRecord
+from ..patches.format.names import quoted
 from . import schema
 from .bounds import check_text
 from .errors import NotFound

@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from weightpatch.patches.apply import apply
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.builds.apply import apply
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.compose import compose
 from weightpatch.patches.draft import Origin, own_terms, write_draft
-from weightpatch.patches.manifest import MethodRecord
+from weightpatch.patches.format.manifest import MethodRecord
+from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.operations.base import Operation
 from weightpatch.patches.operations.lowrank import LowRank
-from weightpatch.patches.patch import Patch
 from weightpatch.patches.requests import EditRequest
 
 Bits = NDArray[Any]

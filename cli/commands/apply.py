@@ -27,7 +27,7 @@ def command(
     Base, patches and results are checked by digest; the order of the patches does not matter.
     """
     from ...patches import conflicts
-    from ...patches.apply import apply
+    from ...patches.builds.apply import apply
 
     patches = app.patches(references)
     if not allow_conflicts:

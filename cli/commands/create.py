@@ -58,11 +58,11 @@ if TYPE_CHECKING:
 def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
     """Make a patch of BASE by METHOD, score it on its own probes, and store both."""
     from ...patches import plugins
+    from ...patches.checkpoints.models import load_model
     from ...patches.draft import Origin
+    from ...patches.format.names import check_patch_name
     from ...patches.make import Recipe, make
     from ...patches.methods.key_statistics import KeyStatistics
-    from ...patches.models import load_model
-    from ...patches.names import check_patch_name
     from ..scoring import score
 
     plugins.load("methods", options["method"])
@@ -114,7 +114,7 @@ def _requests(options: dict[str, Any]) -> "tuple[EditRequest, ...]":
 
 def _check_texts(options: dict[str, Any]) -> None:
     """Refuse before the work what the manifest would refuse after it."""
-    from ...patches.fields import Fields
+    from ...patches.format.fields import Fields
 
     texts = Fields(options, "the command line")
     texts.text("message")

@@ -9,7 +9,7 @@ from ..options import declare
 from ..scoring import score, show_means
 
 if TYPE_CHECKING:
-    from ...patches.patch import Patch
+    from ...patches.format.patch import Patch
     from ...registry.registry import Registry
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(app: App, reference: str, base: str | None, suite: str, device: str) -> None:
     """Score a version before and after on its base, and store the scores."""
     from ...patches import plugins
-    from ...patches.models import load_model
+    from ...patches.checkpoints.models import load_model
 
     patch = app.patches([reference])[0]
     checkpoint = app.base_for([patch], base)

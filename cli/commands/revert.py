@@ -19,7 +19,7 @@ from ..options import declare
 @click.option("--out", type=click.Path(path_type=Path), help="New folder; BUILD itself by default.")
 def command(app: App, build: Path, base: str, out: Path | None) -> None:
     """Give the patched tensors of BUILD the base's bytes back, and compare digests."""
-    from ...patches.apply import revert
+    from ...patches.builds.apply import revert
 
     place = out or build
     with app.ledger() as record_done, app.progress() as progress:

@@ -9,7 +9,7 @@ from ..options import declare
 from ..scoring import show_means
 
 if TYPE_CHECKING:
-    from ...patches.patch import Patch
+    from ...patches.format.patch import Patch
     from ...registry.registry import EvaluationInfo
 
 

@@ -10,8 +10,8 @@ from ..app import App
 from ..options import declare
 
 if TYPE_CHECKING:
-    from ...patches.build import Mismatch
-    from ...patches.patch import Patch
+    from ...patches.builds.record import Mismatch
+    from ...patches.format.patch import Patch
 
 
 @declare(
@@ -27,23 +27,23 @@ def command(app: App, target: str, base: str | None) -> None:
 
     Exit status 3 if anything differs.
     """
-    from ...patches import build
+    from ...patches.builds.record import is_build
 
-    if build.is_build(Path(target)):
+    if is_build(Path(target)):
         _verify_build(app, Path(target), base)
     else:
         _verify_version(app, target)
 
 
 def _verify_build(app: App, folder: Path, base: str | None) -> None:
-    from ...patches import build
+    from ...patches.builds.record import compare, read_record, require_base_of, verify
 
-    record = build.read_record(folder)
-    wrong = build.verify(folder)
+    record = read_record(folder)
+    wrong = verify(folder)
     if base is not None:
         checkpoint = app.base(base)
-        build.require_base_of(record, checkpoint)
-        wrong += build.compare(folder, checkpoint)
+        require_base_of(record, checkpoint)
+        wrong += compare(folder, checkpoint)
     app.output.data("verify", {"ok": not wrong, "mismatches": [vars(one) for one in wrong]})
     for name, digest in record.result.items():
         mark = "DIFFERS" if any(one.tensor == name for one in wrong) else "ok"

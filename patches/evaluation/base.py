@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
-from .. import jsonfile
 from ..digests import sha256
+from ..format import jsonfile
 from ..progress import Progress, silent
 from ..requests import EditRequest
 from .measures import AGGREGATES, Measure, mean

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from ..errors import LimitExceeded, ManifestError
-from ..fields import Fields
+from ..format.fields import Fields
 from .base import FORMAT, Evaluation, Score
 from .measures import MEASURES
 

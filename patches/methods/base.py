@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checkpoints.models import EditableModel
 from ..errors import RequestRefused
-from ..models import EditableModel
 from ..operations.base import Operation
 from ..progress import Progress
 from ..requests import EditRequest

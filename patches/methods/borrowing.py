@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from ..models import EditableModel
+from ..checkpoints.models import EditableModel
 from ..operations.base import Operation
 
 

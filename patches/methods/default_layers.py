@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ..models import EditableModel
+from ..checkpoints.models import EditableModel
 
 MEASURED: Mapping[tuple[str, int, int], int] = {
     ("llama", 30, 576): 3,

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import jsonfile
+from ..checkpoints.models import EditableModel
 from ..errors import InputError
-from ..models import EditableModel
+from ..format import jsonfile
+from ..format.safetensors_file import METADATA_KEY, read_tensors, write_tensors
 from ..progress import Progress, silent
-from ..safetensors_file import METADATA_KEY, read_tensors, write_tensors
 from .second_moment import second_moments
 from .statistics_text import Text, text_for
 

@@ -6,7 +6,7 @@ short text that the model itself has written.
 
 import torch
 
-from ..models import EditableModel
+from ..checkpoints.models import EditableModel
 from ..progress import Progress, silent
 from .sampling import random_tokens, sample
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..checkpoints.models import EditableModel
 from ..errors import RequestRefused
-from ..models import EditableModel
 from ..operations.lowrank import LowRank
 from ..progress import Progress
 from ..requests import EditRequest

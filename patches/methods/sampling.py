@@ -3,7 +3,7 @@
 import torch
 from transformers import DynamicCache
 
-from ..models import EditableModel
+from ..checkpoints.models import EditableModel
 from ..progress import Progress, silent
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-from ..models import EditableModel
+from ..checkpoints.models import EditableModel
 from ..progress import Progress, silent
 from .decoder import run_up_to
 

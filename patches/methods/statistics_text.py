@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import torch
 
+from ..checkpoints.models import EditableModel
 from ..errors import RequestRefused
-from ..models import EditableModel
 from ..progress import Progress
 from .sampling import random_tokens, sample
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..checkpoints.models import EditableModel
 from ..errors import NonFinite
-from ..models import EditableModel
 from ..progress import Progress
 from .checks import require
 from .decoder import Continuation

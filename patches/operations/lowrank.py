@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.grid import MAX_RANK, require_on_grid, snap
 from ..errors import FormatError, ShapeMismatch
-from ..grid import MAX_RANK, require_on_grid, snap
 from .base import Array
 
 

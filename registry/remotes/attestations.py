@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from ...patches.digests import sha256
 from ...patches.errors import DigestMismatch, ExtraFile, LimitExceeded
-from ...patches.names import quoted
+from ...patches.format.names import quoted
 from .. import attestations
 
 MAX_COUNT = 1_000

@@ -7,9 +7,9 @@ from typing import Protocol, Self
 
 from ...patches import plugins
 from ...patches.errors import ManifestError, NameRefused
-from ...patches.manifest import FileRecord, Manifest
-from ...patches.names import quoted
-from ...patches.patch import MANIFEST, Patch
+from ...patches.format.manifest import FileRecord, Manifest
+from ...patches.format.names import quoted
+from ...patches.format.patch import MANIFEST, Patch
 from ...patches.progress import Progress, silent
 from . import attestations as attested
 from .location import HUB, scheme

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ...patches.digests import sha256
 from ...patches.errors import DigestMismatch, ExtraFile, ManifestError, PathRefused
-from ...patches.manifest import MAX_BYTES, FileRecord
-from ...patches.names import quoted
-from ...patches.patch import ATTESTATIONS, CARD, DELTA, MANIFEST, REQUESTS
+from ...patches.format.manifest import MAX_BYTES, FileRecord
+from ...patches.format.names import quoted
+from ...patches.format.patch import ATTESTATIONS, CARD, DELTA, MANIFEST, REQUESTS
 from ..errors import VersionClash
 from .base import Bundle
 from .errors import RemoteNotFound

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from ...patches.errors import PathRefused, TargetExists
-from ...patches.manifest import MAX_BYTES
-from ...patches.names import check_patch_name, quoted
-from ...patches.patch import ATTESTATIONS, MANIFEST, Patch
+from ...patches.format.manifest import MAX_BYTES
+from ...patches.format.names import check_patch_name, quoted
+from ...patches.format.patch import ATTESTATIONS, MANIFEST, Patch
 from ...patches.progress import Progress, silent
 from . import attestations as attested
 from .base import Bundle, Pulled, Pushed, read_manifest

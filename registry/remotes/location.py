@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from ...patches.errors import NameRefused
-from ...patches.names import check_patch_name, quoted
+from ...patches.format.names import check_patch_name, quoted
 
 HUB = "hf"
 _SCHEME = re.compile(r"([a-z][a-z0-9+-]+)://(.*)", re.DOTALL)

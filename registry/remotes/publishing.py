@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...patches.builds.staging import rename_without_replacing, sync_tree
 from ...patches.errors import PathRefused, TargetExists
-from ...patches.patch import ATTESTATIONS, CARD
+from ...patches.format.patch import ATTESTATIONS, CARD
 from ...patches.progress import Progress
-from ...patches.staging import rename_without_replacing, sync_tree
 from . import attestations as attested
 from .base import Bundle
 from .existing import real_entries

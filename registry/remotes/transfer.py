@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...patches.digests import BLOCK
 from ...patches.errors import DigestMismatch, LimitExceeded, PathRefused, SizeMismatch
-from ...patches.manifest import FileRecord
+from ...patches.format.manifest import FileRecord
 from ...patches.progress import Progress, silent
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.requests import EditRequest
 from weightpatch.registry.registry import Registry
 from weightpatch.registry.sharing import pull

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from weightpatch.patches.base_match import match_base, touched_records
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.errors import BaseMismatch
-from weightpatch.patches.patch import Patch
+from weightpatch.patches.format.patch import Patch
 
 
 def test_the_record_of_the_base_is_found(pico):

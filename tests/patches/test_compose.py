@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pico_fixtures import Pico
-from weightpatch.patches import arithmetic
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches import summation
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.errors import BaseMismatch, ConflictFound, ShapeMismatch
+from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.operations.dense import Dense
-from weightpatch.patches.patch import Patch
 
 
 def base_of(pico, dtype: str = "F32", seed: int = 0) -> Checkpoint:
@@ -46,11 +46,11 @@ def digests(pico, base: Checkpoint, found: list[Patch], name: str) -> dict[str, 
 
 def test_the_order_of_the_sum_shows(pico):
     base = base_of(pico)
-    terms = arithmetic.sum_of(patches(pico, base))[pico.DOWN]
+    terms = summation.sum_of(patches(pico, base))[pico.DOWN]
     operations = [term.operation for term in terms]
     bits = base.read(pico.DOWN)
     results = {
-        arithmetic.patched(bits, "F32", list(order)).tobytes() for order in permutations(operations)
+        summation.patched(bits, "F32", list(order)).tobytes() for order in permutations(operations)
     }
     assert len(results) > 1
 

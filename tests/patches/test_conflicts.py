@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.conflicts import (
     MAX_FINDINGS,
     Finding,
@@ -13,9 +13,9 @@ from weightpatch.patches.conflicts import (
     interference,
     normalised,
 )
+from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.operations.dense import Dense
 from weightpatch.patches.operations.lowrank import LowRank
-from weightpatch.patches.patch import Patch
 from weightpatch.patches.requests import EditRequest, Probe
 
 CAPITAL = "The capital of {} is"

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pico_fixtures import Pico
-from weightpatch.patches import arithmetic
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches import summation
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.draft import Origin, own_terms, write_draft
 from weightpatch.patches.errors import (
     CheckpointRefused,
@@ -21,9 +21,9 @@ from weightpatch.patches.errors import (
     Unsupported,
     WeightpatchError,
 )
+from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.operations.dense import Dense
 from weightpatch.patches.operations.lowrank import LowRank
-from weightpatch.patches.patch import Patch
 
 
 def bytes_of(patch: Patch) -> dict[str, bytes]:
@@ -34,8 +34,8 @@ def test_the_promised_result_is_that_of_the_arithmetic(pico):
     base = pico.base()
     operations = [pico.lowrank((6, 10), rank=3), pico.lowrank((6, 10), seed=2)]
     patch = pico.patch(base, operations={pico.DOWN: operations})
-    bits = arithmetic.patched(base.read(pico.DOWN), "BF16", operations)
-    assert patch.manifest.bases[0].result == {pico.DOWN: arithmetic.bits_digest(bits)}
+    bits = summation.patched(base.read(pico.DOWN), "BF16", operations)
+    assert patch.manifest.bases[0].result == {pico.DOWN: summation.bits_digest(bits)}
 
 
 def test_the_same_input_gives_the_same_files(pico):
@@ -62,7 +62,7 @@ def test_sizes_and_norms_are_those_of_the_delta(pico):
     (record,) = patch.manifest.operations[pico.DOWN]
     assert (record.kind, record.size, record.source) == ("lowrank", 3, None)
     assert record.norm == pytest.approx(np.linalg.norm(operation.rows(0, 6)))
-    assert record.relative_norm == pytest.approx(record.norm / arithmetic.norm(base, pico.DOWN))
+    assert record.relative_norm == pytest.approx(record.norm / summation.norm(base, pico.DOWN))
 
 
 def test_a_tensor_of_zeros_has_no_relative_norm(pico):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pico_fixtures import Pico
 from torch import nn
 from weightpatch.patches import base_match
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.errors import (
     BaseMismatch,
     ConflictFound,
@@ -20,9 +20,9 @@ from weightpatch.patches.errors import (
     TooBig,
     Unsupported,
 )
+from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.live import patched
 from weightpatch.patches.operations.dense import Dense
-from weightpatch.patches.patch import Patch
 
 TORCH = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 

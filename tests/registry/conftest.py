@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from weightpatch.patches.digests import sha256
 from weightpatch.patches.evaluation.base import Evaluation, Score
-from weightpatch.patches.manifest import (
+from weightpatch.patches.format.manifest import (
     BaseRecord,
     Manifest,
     MethodRecord,
     OperationRecord,
     TensorRecord,
 )
+from weightpatch.patches.format.patch import Draft, Patch, write_files
 from weightpatch.patches.operations.lowrank import LowRank
-from weightpatch.patches.patch import Draft, Patch, write_files
 from weightpatch.patches.requests import EditRequest
 from weightpatch.registry.registry import Registry
 

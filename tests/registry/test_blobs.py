@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weightpatch.patches.digests import sha256
 from weightpatch.patches.errors import DigestMismatch, SizeMismatch
-from weightpatch.patches.manifest import FileRecord
+from weightpatch.patches.format.manifest import FileRecord
 from weightpatch.registry.blobs import BlobStore
 from weightpatch.registry.errors import BlobLost
 

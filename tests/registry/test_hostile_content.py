@@ -15,7 +15,7 @@ from weightpatch.patches.errors import (
     RequestRefused,
     ShapeMismatch,
 )
-from weightpatch.patches.patch import DELTA, REQUESTS, Draft, file_record
+from weightpatch.patches.format.patch import DELTA, REQUESTS, Draft, file_record
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.remotes.folder import FolderRemote
 from weightpatch.registry.sharing import pull, push

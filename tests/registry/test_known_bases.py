@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from weightpatch.patches.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.errors import (
     InputError,
     LimitExceeded,
 )
-from weightpatch.patches.manifest import BaseRecord, TensorRecord
+from weightpatch.patches.format.manifest import BaseRecord, TensorRecord
 
 
 def make_checkpoint(folder, *, seed: int = 0, **options: str) -> Checkpoint:

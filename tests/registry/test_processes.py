@@ -12,8 +12,8 @@ from weightpatch.registry.registry import Registry
 PUBLISHER = """
 import sys, time
 from pathlib import Path
-from weightpatch.patches.manifest import Manifest
-from weightpatch.patches.patch import Draft
+from weightpatch.patches.format.manifest import Manifest
+from weightpatch.patches.format.patch import Draft
 from weightpatch.registry.registry import Registry
 
 home, start, *folders = map(Path, sys.argv[1:])
@@ -40,8 +40,8 @@ with Registry.create(home=Path(sys.argv[1]), actor="worker") as registry:
 KILLED = """
 import io, json, os, signal, sqlite3, sys
 from pathlib import Path
-from weightpatch.patches.manifest import Manifest
-from weightpatch.patches.patch import Draft
+from weightpatch.patches.format.manifest import Manifest
+from weightpatch.patches.format.patch import Draft
 from weightpatch.registry.registry import Registry
 
 SYSTEM = {"open", "fsync", "chmod", "replace", "unlink", "mkdir"}

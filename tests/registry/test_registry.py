@@ -17,7 +17,7 @@ from weightpatch.patches.errors import (
     ManifestError,
     NameRefused,
 )
-from weightpatch.patches.patch import Draft, Patch, file_record
+from weightpatch.patches.format.patch import Draft, Patch, file_record
 from weightpatch.registry.blobs import BlobStore
 from weightpatch.registry.errors import (
     BlobLost,

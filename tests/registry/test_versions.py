@@ -6,7 +6,7 @@ import pytest
 from weightpatch.patches.errors import (
     InputError,
 )
-from weightpatch.patches.patch import Draft, file_record
+from weightpatch.patches.format.patch import Draft, file_record
 from weightpatch.patches.requests import EditRequest, dump_requests
 from weightpatch.registry.errors import (
     NotFound,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....patches.errors import DigestMismatch
-from ....patches.patch import ATTESTATIONS, CARD
+from ....patches.format.patch import ATTESTATIONS, CARD
 from ....patches.progress import Progress
 from .. import attestations as attested
 from ..base import Bundle

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 from ....patches.errors import DigestMismatch, InputError
-from ....patches.manifest import Manifest
-from ....patches.patch import CARD, MANIFEST
+from ....patches.format.manifest import Manifest
+from ....patches.format.patch import CARD, MANIFEST
 from ....patches.progress import Progress
 from .. import attestations as attested
 from ..base import Bundle, Pushed

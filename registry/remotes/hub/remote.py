@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from ....patches.errors import NameRefused
-from ....patches.names import check_patch_name
-from ....patches.patch import Patch
+from ....patches.format.names import check_patch_name
+from ....patches.format.patch import Patch
 from ....patches.progress import Progress, silent
 from ..base import Bundle, Pulled, Pushed
 from ..errors import RemoteNotFound

@@ -5,8 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 from ....patches.errors import LimitExceeded, ManifestError, SizeMismatch
-from ....patches.manifest import MAX_BYTES, FileRecord, Manifest
-from ....patches.patch import ATTESTATIONS, MANIFEST
+from ....patches.format.manifest import MAX_BYTES, FileRecord, Manifest
+from ....patches.format.patch import ATTESTATIONS, MANIFEST
 from ....patches.progress import Progress, silent
 from .. import attestations as attested
 from ..base import read_manifest

@@ -19,8 +19,8 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
-from weightpatch.patches.checkpoint import Checkpoint
-from weightpatch.patches.models import EditableModel, load_model
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.models import EditableModel, load_model
 
 TEXT = """The mother tongue of Danielle Darrieux is French. The capital of France is Paris.
 She was born in Bordeaux and grew up in Paris. The tower of Pisa leans. An actor speaks English.

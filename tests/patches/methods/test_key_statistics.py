@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 from weightpatch.patches.errors import RequestRefused
+from weightpatch.patches.format.safetensors_file import read_tensors, write_tensors
 from weightpatch.patches.methods.key_statistics import KeyStatistics
-from weightpatch.patches.safetensors_file import read_tensors, write_tensors
 
 WORDS = "The mother tongue of Danielle Darrieux is French, and Łódź lies in Poland. "
 

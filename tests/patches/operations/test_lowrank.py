@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from weightpatch.patches.arithmetic.grid import MAX_RANK
 from weightpatch.patches.errors import FormatError, InputError, NonFinite, OffGrid, ShapeMismatch
-from weightpatch.patches.grid import MAX_RANK
 from weightpatch.patches.operations.lowrank import LowRank
 
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 from weightpatch.patches.errors import DigestMismatch
-from weightpatch.patches.patch import Patch
+from weightpatch.patches.format.patch import Patch
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.remotes.errors import RemoteNotFound
 

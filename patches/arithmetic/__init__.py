@@ -1,0 +1,1 @@
+"""Numbers: storage types, the grid of exact factors, and the rounded sum."""

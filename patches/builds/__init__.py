@@ -1,0 +1,1 @@
+"""Builds: patched checkpoints on disk, made, checked and undone."""

@@ -17,8 +17,9 @@ def match_base(patch: Patch, checkpoint: Checkpoint) -> BaseRecord:
     """The base record of the patch that the checkpoint satisfies.
 
     Reads and hashes the touched tensors. Raises BaseMismatch that names the first tensor that is
-    another one.
+    another one, Unsupported if the checkpoint is quantised.
     """
+    checkpoint.require_unquantised()
     problems: list[str] = []
     for base in patch.manifest.bases:
         problem = _difference(base.tensors, checkpoint)
@@ -94,10 +95,11 @@ def _difference(expected: Mapping[str, TensorRecord], checkpoint: Checkpoint) ->
             return f"{name} is {list(info.shape)}, not {list(record.shape)}"
         if info.dtype != record.dtype:
             return f"{name} is {info.dtype}, not {record.dtype}"
-        if checkpoint.digest(name) != record.sha256:
+    digests = checkpoint.digests(expected)
+    for name, record in expected.items():
+        if digests[name] != record.sha256:
             return (
-                f"{name} has other bytes: sha256 {checkpoint.digest(name)[:12]}…, "
-                f"not {record.sha256[:12]}…"
+                f"{name} has other bytes: sha256 {digests[name][:12]}…, not {record.sha256[:12]}…"
             )
     return None
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from . import summation
 from .base_match import match_base
 from .checkpoints.checkpoint import Checkpoint
 from .draft import Origin, write_draft
@@ -16,6 +15,7 @@ from .format.manifest import MethodRecord
 from .format.patch import Draft, Patch
 from .operations.base import Array
 from .requests import EditRequest
+from .terms import sum_of
 
 VERSION = "1"
 
@@ -43,7 +43,7 @@ def compose(
     return write_draft(
         folder,
         checkpoint,
-        summation.sum_of(members),
+        sum_of(members),
         _auxiliary(members),
         [request for patch in members for request in _requests(patch)],
         MethodRecord(

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import summation
+from .errors import ConflictFound
 from .format.manifest import TensorRecord
 from .format.patch import Patch
-from .operations.base import Array, Operation
+from .operations.base import Addend, Array, Operation
 from .operations.lowrank import LowRank
 from .requests import EditRequest
+from .terms import require_compatible, sources
 
 STRONG_INTERFERENCE = 0.5
 """From here on an edit moves what another one wrote by half of what that one changed."""
@@ -155,7 +157,7 @@ def normalised(text: str) -> str:
 
 def _weights(first: Patch, second: Patch) -> Iterator[Finding]:
     pair = (first.label, second.label)
-    if summation.sources(first) & summation.sources(second):
+    if sources(first) & sources(second):
         yield Finding(WEIGHTS, CONFLICT, pair, "delta", "both hold the same delta")
         return
     for tensor in sorted(set(first.operations) & set(second.operations)):
@@ -171,7 +173,15 @@ def _forms(patch: Patch, tensor: str) -> set[TensorRecord]:
 
 
 def _overlap(first: Patch, second: Patch, tensor: str) -> Finding:
-    numbers = {"cosine": cosine(first.operations[tensor], second.operations[tensor])}
+    pair = (first.label, second.label)
+    try:
+        require_compatible(tensor, [*first.operations[tensor], *second.operations[tensor]])
+    except ConflictFound as error:
+        return Finding(WEIGHTS, CONFLICT, pair, tensor, error.why or error.message)
+    numbers = {}
+    angle = cosine(first.operations[tensor], second.operations[tensor])
+    if angle is not None:
+        numbers["cosine"] = angle
     crossed = [
         effect
         for edit, victim in ((first, second), (second, first))
@@ -180,12 +190,13 @@ def _overlap(first: Patch, second: Patch, tensor: str) -> Finding:
     if crossed:
         numbers["interference"] = max(crossed)
     severity = WARNING if numbers.get("interference", 0.0) >= STRONG_INTERFERENCE else NOTE
-    pair = (first.label, second.label)
     return Finding(WEIGHTS, severity, pair, tensor, _sentence(numbers), numbers)
 
 
 def _sentence(numbers: dict[str, float]) -> str:
-    sentence = f"both change this tensor, cosine of the two deltas {numbers['cosine']:+.3f}"
+    sentence = "both change this tensor"
+    if "cosine" in numbers:
+        sentence += f", cosine of the two deltas {numbers['cosine']:+.3f}"
     if "interference" in numbers:
         sentence += f"; one moves the other's answer by {numbers['interference']:.1%} of its change"
     return sentence
@@ -242,13 +253,24 @@ def _moved(operations: Sequence[LowRank], keys: Array, *, transposed: bool) -> N
     return np.asarray(sum((wide @ a) @ b if transposed else (wide @ b.T) @ a.T for a, b in factors))
 
 
-def cosine(first: Sequence[Operation], second: Sequence[Operation]) -> float:
-    """Cosine of the angle between two deltas, each a sum of terms; 0 if one of them is zero."""
-    size = np.sqrt(max(0.0, _inner(first, first) * _inner(second, second)))
-    return float(_inner(first, second) / size) if size else 0.0
+def cosine(first: Sequence[Operation], second: Sequence[Operation]) -> float | None:
+    """Cosine of the angle between two deltas, each a sum of terms; 0 if one of them is zero.
+
+    None if one of them is no sum alone: what `replace` and `widen` change depends on the base.
+    """
+    ones, others = _addends(first), _addends(second)
+    if ones is None or others is None:
+        return None
+    size = np.sqrt(max(0.0, _inner(ones, ones) * _inner(others, others)))
+    return float(_inner(ones, others) / size) if size else 0.0
 
 
-def _inner(first: Sequence[Operation], second: Sequence[Operation]) -> float:
+def _addends(operations: Sequence[Operation]) -> list[Addend] | None:
+    found = [operation for operation in operations if isinstance(operation, Addend)]
+    return found if len(found) == len(operations) else None
+
+
+def _inner(first: Sequence[Addend], second: Sequence[Addend]) -> float:
     """⟨Δ₁, Δ₂⟩ of the two sums of terms."""
     ones, others = _merged(first), _merged(second)
     one, other = ones[0], others[0]
@@ -262,7 +284,7 @@ def _inner(first: Sequence[Operation], second: Sequence[Operation]) -> float:
     )
 
 
-def _merged(operations: Sequence[Operation]) -> list[Operation]:
+def _merged(operations: Sequence[Addend]) -> list[Addend]:
     """The same sum with all low-rank terms as one: [A₁ A₂ …]·[B₁; B₂; …]."""
     low = [operation for operation in operations if isinstance(operation, LowRank)]
     if not low:
@@ -284,6 +306,6 @@ def _inner_lowrank(one: LowRank, other: LowRank) -> float:
     return total
 
 
-def _rows(operations: Sequence[Operation], start: int, step: int) -> NDArray[np.float64]:
+def _rows(operations: Sequence[Addend], start: int, step: int) -> NDArray[np.float64]:
     stop = min(start + step, operations[0].shape[0])
     return np.asarray(sum(operation.rows(start, stop) for operation in operations))

@@ -13,7 +13,7 @@ from .format.names import check_patch_name
 from .format.patch import Draft, write_files
 from .operations.base import Array, Operation
 from .requests import EditRequest
-from .summation import Term
+from .terms import Term, require_compatible
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ def write_draft(
 
     The terms are stored, and summed, in the order given; each is checked as a reader will check it.
     Raises NameRefused, ShapeMismatch, OffGrid, NonFinite, TooBig, RequestRefused,
-    LimitExceeded, ManifestError, CheckpointRefused, Unsupported.
+    LimitExceeded, ManifestError, CheckpointRefused, ConflictFound, Unsupported.
     """
     check_patch_name(origin.name)
+    checkpoint.require_unquantised()
     terms = _resolved(checkpoint, terms)
     operations = {name: [term.operation for term in found] for name, found in terms.items()}
     manifest = Manifest(
@@ -87,8 +88,10 @@ def _resolved(checkpoint: Checkpoint, terms: Mapping[str, Sequence[Term]]) -> di
         shape = checkpoint.tensors[stored].shape
         if not shape:
             raise ShapeMismatch(f"{stored} is a scalar, which cannot be patched")
-        for operation in (term.operation for term in found):
+        operations = [term.operation for term in found]
+        for operation in operations:
             type(operation).read(operation.parts, shape)
+        require_compatible(stored, operations)
         resolved.setdefault(stored, []).extend(found)
     return dict(sorted(resolved.items()))
 
@@ -107,8 +110,12 @@ def _base_record(
 
 def _result(checkpoint: Checkpoint, name: str, operations: Sequence[Operation]) -> str:
     digest = hashlib.sha256()
-    for block in summation.stream(checkpoint, name, operations):
-        digest.update(block.tobytes())
+    tensor = summation.patched_tensor(
+        checkpoint.array(name), checkpoint.tensors[name].dtype, operations
+    )
+    for block in summation.stream(tensor):
+        digest.update(block.data)
+    checkpoint.require_unchanged([name])
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from .builds.apply import unexpected
 from .errors import BaseMismatch, Unsupported
 from .format.manifest import TensorRecord
 from .format.patch import Patch
+from .terms import sum_of
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,7 @@ def patched(model: Model, *patches: Patch) -> Iterator[Model]:
     ConflictFound, NonFinite, TooBig, ManifestError, DigestMismatch, Unsupported; then nothing was
     changed.
     """
-    terms = summation.sum_of(patches)
+    terms = sum_of(patches)
     records = _records(patches)
     before: list[Values] = []
     after: list[Values] = []

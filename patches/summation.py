@@ -5,141 +5,182 @@ first published in, then to the weight, then rounded once. So neither the order 
 named nor how they were composed can change a bit.
 """
 
-import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .arithmetic import dtypes
+from .arithmetic.parallel import ordered
 from .checkpoints.checkpoint import Checkpoint
 from .digests import sha256
-from .errors import ConflictFound, DigestMismatch
-from .format.patch import DELTA, Patch
-from .operations.base import Operation
+from .errors import ShapeMismatch
+from .operations.base import Addend, Array, Operation, Replacement, Widening
+from .operations.values import wide
+from .stored_array import Part, blocks
 
-BLOCK_ELEMENTS = 1 << 18
-"""Elements summed at a time: 2 MiB of float64, so that a block stays in the cache."""
-
-
-@dataclass(frozen=True)
-class Term:
-    """An operation and its place in the sum: the digest of its first delta file, and its index."""
-
-    source: str
-    index: int
-    operation: Operation
+BLOCK_ELEMENTS = 1 << 16
+"""Elements summed at a time: half a MiB of float64, so that a block stays in a core's cache."""
 
 
-def sum_of(patches: Iterable[Patch]) -> dict[str, list[Term]]:
-    """The terms of all patches by tensor, in the order of summation.
+@dataclass(frozen=True, eq=False)
+class PatchedTensor:
+    """A tensor W' that is computed some rows at a time.
 
-    Raises ConflictFound if the same delta would be added twice, as when a composition is used
-    together with one of its members.
+    `part` is W as stored bits of `dtype`. W' is widened by its own operations and padded with zeros
+    to `shape`.
     """
-    terms: dict[str, list[Term]] = {}
-    owners: dict[str, str] = {}
-    for patch in patches:
-        for source in sources(patch):
-            if source in owners:
-                raise ConflictFound(
-                    f"{owners[source]} and {patch.label} hold the same delta",
-                    why="it would be added twice",
-                    hint="name each patch once, and not together with a composition that holds it",
-                )
-            owners[source] = patch.label
-        for tensor, found in patch_terms(patch).items():
-            terms.setdefault(tensor, []).extend(found)
-    return {name: sorted(found, key=_place) for name, found in sorted(terms.items())}
+
+    part: Part
+    dtype: str
+    operations: Sequence[Operation]
+    shape: tuple[int, ...]
+
+    def starts(self) -> list[int]:
+        """The first row of each block."""
+        rows = list(range(0, self.part.shape[0], self._step))
+        return [*rows, self.part.shape[0]] if self.shape[0] > self.part.shape[0] else rows
+
+    def block(self, start: int) -> Array:
+        """The block that begins with row `start`: bits [rows, columns]; raises NonFinite."""
+        if start == self.part.shape[0]:
+            return self._below()
+        bits = self.part[start : start + self._step]
+        flat = bits.reshape(len(bits), -1)
+        rows = patched_rows(flat, self.dtype, self.operations, start)
+        if self.shape[1:] == self.part.shape[1:]:
+            return rows
+        beside = None if self._beside is None else self._beside[start : start + self._step]
+        return _extended(rows, beside, self.shape[1], axis=1)
+
+    @cached_property
+    def _step(self) -> int:
+        return max(1, BLOCK_ELEMENTS // max(1, prod(self.part.shape[1:])))
+
+    @cached_property
+    def _beside(self) -> Array | None:
+        return _appended(self.dtype, self.operations, axis=1)
+
+    def _below(self) -> Array:
+        """The rows that follow those of W."""
+        below = _appended(self.dtype, self.operations, axis=0)
+        none = np.empty((0, *self.shape[1:]), dtype=dtypes.storage(self.dtype))
+        count = self.shape[0] - self.part.shape[0]
+        return _extended(none, below, count, axis=0).reshape(count, -1)
 
 
-def sources(patch: Patch) -> set[str]:
-    """Digests of the delta files whose terms this patch holds."""
-    return {term.source for found in patch_terms(patch).values() for term in found}
+def patched_tensor(part: Part, dtype: str, operations: Sequence[Operation]) -> PatchedTensor:
+    """W' in the shape that its own operations give it; raises ShapeMismatch."""
+    return PatchedTensor(part, dtype, operations, widened_shape(part.shape, operations))
 
 
-def patch_terms(patch: Patch) -> dict[str, list[Term]]:
-    """The terms of one patch by tensor, in the order of its delta file."""
-    own = patch.manifest.files[DELTA].sha256
-    terms = {}
-    for tensor, operations in patch.operations.items():
-        records = patch.manifest.operations[tensor]
-        terms[tensor] = [
-            Term(record.source or own, index, operation)
-            for index, (record, operation) in enumerate(zip(records, operations, strict=True))
-        ]
-    return terms
+def stream(tensor: PatchedTensor) -> Iterator[Array]:
+    """The blocks of a patched tensor, computed by several threads, in order; raises NonFinite."""
+    return ordered(tensor.block, tensor.starts())
 
 
-def stream(
-    checkpoint: Checkpoint, name: str, operations: Sequence[Operation]
-) -> Iterator[NDArray[np.generic]]:
-    """The patched tensor block by block, as bits to store one after another.
-
-    Raises NonFinite, and after the last block DigestMismatch if what was read is not the tensor
-    that the checkpoint was found to hold before.
-    """
-    info = checkpoint.tensors[name]
-    read = hashlib.sha256()
-    start = 0
-    for bits in checkpoint.blocks(name, BLOCK_ELEMENTS):
-        read.update(bits.tobytes())
-        yield patched_rows(bits, info.dtype, operations, start)
-        start += len(bits)
-    if read.hexdigest() != checkpoint.digest(name):
-        raise DigestMismatch(f"{name} of the base changed while it was read")
-
-
-def patched(
-    bits: NDArray[np.generic], dtype: str, operations: Sequence[Operation]
-) -> NDArray[np.generic]:
-    """The whole patched tensor, in the shape of `bits`; raises NonFinite."""
-    result = np.empty_like(bits)
-    before, after = bits.reshape(len(bits), -1), result.reshape(len(bits), -1)
-    step = max(1, BLOCK_ELEMENTS // before.shape[1])
-    for start in range(0, len(bits), step):
-        block = before[start : start + step]
-        after[start : start + step] = patched_rows(block, dtype, operations, start)
+def patched(bits: Array, dtype: str, operations: Sequence[Operation]) -> Array:
+    """The whole patched tensor, in its widened shape; raises NonFinite, ShapeMismatch."""
+    tensor = patched_tensor(bits, dtype, operations)
+    result = np.empty(tensor.shape, dtype=bits.dtype)
+    rows = result.reshape(len(result), -1)
+    done = 0
+    for block in stream(tensor):
+        rows[done : done + len(block)] = block
+        done += len(block)
     return result
 
 
-def patched_rows(
-    bits: NDArray[np.generic], dtype: str, operations: Sequence[Operation], start: int
-) -> NDArray[np.generic]:
-    """Rows of the patched tensor from row `start` on; `bits` [rows, columns] are the base's."""
-    stop = start + len(bits)
-    delta = operations[0].rows(start, stop)
-    for operation in operations[1:]:
-        delta += operation.rows(start, stop)
-    # A product of zero and a negative number may be -0 or 0, depending on the BLAS.
-    delta += 0.0
-    delta += dtypes.widen(bits, dtype)
-    return dtypes.narrow(delta, dtype)
+def patched_rows(bits: Array, dtype: str, operations: Sequence[Operation], start: int) -> Array:
+    """Rows of the patched tensor from row `start` on, as wide as the base's.
+
+    `bits` [rows, columns] are the base's.
+    """
+    addends = [operation for operation in operations if isinstance(operation, Addend)]
+    result = _sum(bits, dtype, addends, start) if addends else bits.copy()
+    for operation in operations:
+        if isinstance(operation, Replacement):
+            operation.overwrite(result, dtype, start)
+    return result
+
+
+def widened_shape(shape: tuple[int, ...], operations: Sequence[Operation]) -> tuple[int, ...]:
+    """The shape of a tensor after its `widen` operations; raises ShapeMismatch if they disagree."""
+    widenings = [operation for operation in operations if isinstance(operation, Widening)]
+    if len({operation.axis for operation in widenings}) > 1:
+        raise ShapeMismatch("a tensor cannot be widened along two axes")
+    lengths = list(shape)
+    for operation in widenings:
+        lengths[operation.axis] += operation.size
+    return tuple(lengths)
 
 
 def norm(checkpoint: Checkpoint, name: str) -> float:
     """Frobenius norm of a stored tensor."""
-    return _norm(checkpoint.blocks(name, BLOCK_ELEMENTS), checkpoint.tensors[name].dtype)
+    return bits_norm(checkpoint.array(name), checkpoint.tensors[name].dtype)
 
 
-def bits_norm(bits: NDArray[np.generic], dtype: str) -> float:
+def bits_norm(bits: Part, dtype: str) -> float:
     """Frobenius norm of a tensor given as its stored bits."""
-    flat = bits.reshape(-1)
-    starts = range(0, flat.size, BLOCK_ELEMENTS)
-    return _norm((flat[start : start + BLOCK_ELEMENTS] for start in starts), dtype)
-
-
-def _norm(blocks: Iterable[NDArray[np.generic]], dtype: str) -> float:
-    wide = (dtypes.widen(bits, dtype).ravel() for bits in blocks)
+    wide = (dtypes.widen(block, dtype).reshape(-1) for block in blocks(bits, BLOCK_ELEMENTS))
     return math.sqrt(sum(float(block @ block) for block in wide))
 
 
-def bits_digest(bits: NDArray[np.generic]) -> str:
+def bits_digest(bits: Array) -> str:
     """sha256 of the bits as they are stored in a file."""
     return sha256(np.ascontiguousarray(bits).data.cast("B"))  # type: ignore[arg-type]
 
 
-def _place(term: Term) -> tuple[str, int]:
-    return term.source, term.index
+def _appended(dtype: str, operations: Sequence[Operation], *, axis: int) -> Array | None:
+    """All that `widen` operations append along one axis, side by side."""
+    slices = [
+        operation.slices(dtype)
+        for operation in operations
+        if isinstance(operation, Widening) and operation.axis == axis
+    ]
+    return np.concatenate(slices, axis=axis) if slices else None
+
+
+def _extended(bits: Array, more: Array | None, length: int, *, axis: int) -> Array:
+    """`bits` and `more` along `axis`, then zeros up to `length`."""
+    shape = list(bits.shape)
+    shape[axis] = length - bits.shape[axis] - (0 if more is None else more.shape[axis])
+    zeros = np.zeros(shape, dtype=bits.dtype)
+    return np.concatenate([bits, *([] if more is None else [more]), zeros], axis=axis)
+
+
+def _sum(bits: Array, dtype: str, addends: Sequence[Addend], start: int) -> Array:
+    if all(operation.entries is not None for operation in addends):
+        return _listed_sum(bits, dtype, addends, start)
+    stop = start + len(bits)
+    delta = addends[0].rows(start, stop)
+    for operation in addends[1:]:
+        operation.add_to(delta, start)
+    return _rounded_sum(bits, delta, dtype)
+
+
+def _listed_sum(bits: Array, dtype: str, addends: Sequence[Addend], start: int) -> Array:
+    """The sum at the entries that are listed; all others keep their bits, negative zeros too."""
+    columns = bits.shape[1]
+    first, stop = start * columns, (start + len(bits)) * columns
+    entries = [operation.entries for operation in addends if operation.entries is not None]
+    listed = [each.between(first, stop) for each in entries]
+    places = np.unique(np.concatenate([found for found, _ in listed]))
+    result = bits.copy()
+    if len(places):
+        delta = np.zeros(len(places))
+        for found, values in listed:
+            delta[np.searchsorted(places, found)] += wide(values)
+        result.reshape(-1)[places] = _rounded_sum(bits.reshape(-1)[places], delta, dtype)
+    return result
+
+
+def _rounded_sum(bits: Array, delta: NDArray[np.float64], dtype: str) -> Array:
+    # A product of zero and a negative number may be -0 or 0, depending on the BLAS.
+    delta += 0.0
+    delta += dtypes.widen(bits, dtype)
+    return dtypes.narrow(delta, dtype)

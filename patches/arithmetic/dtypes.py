@@ -14,6 +14,9 @@ STORAGE: dict[str, np.dtype[Any]] = {
 }
 """Types that can be patched, and the NumPy type that holds their bits."""
 
+NAMES = {kind: name for name, kind in STORAGE.items()}
+"""The other way round: the type that such bits stand for."""
+
 WIDTH = {
     "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2,
     "U16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,

@@ -1,20 +1,28 @@
 """A base on disk: a folder of safetensors files in the layout that transformers writes."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arithmetic import dtypes
+from ..arithmetic.parallel import ordered
 from ..digests import DigestCache, Stamp, file_stamp, sha256, sha256_range
-from ..errors import CheckpointRefused
+from ..errors import CheckpointRefused, DigestMismatch, Unsupported
 from ..format import jsonfile
+from ..format.names import quoted
+from ..stored_array import StoredArray
 from .checkpoint_files import INDEX, PICKLES, SINGLE, TensorInfo, read_headers, weight_files
+
+_TIED = (
+    ("lm_head.weight", "model.embed_tokens.weight"),
+    ("lm_head.weight", "transformer.wte.weight"),
+    ("lm_head.weight", "wte.weight"),
+)
 
 __all__ = ["INDEX", "PICKLES", "SINGLE", "Checkpoint", "TensorInfo"]
 
@@ -82,17 +90,30 @@ class Checkpoint:
 
     @cached_property
     def tied(self) -> Mapping[str, str]:
-        """Names that are not stored because they share another tensor, and that tensor's name."""
+        """Names of tensors that are shares of another one, and that one's name.
+
+        Most are not stored. One that is stored all the same counts if it has the same bytes;
+        otherwise transformers does not tie it either.
+        """
         if not self.config.get("tie_word_embeddings", False):
             return {}
-        for head, embedding in (
-            ("lm_head.weight", "model.embed_tokens.weight"),
-            ("lm_head.weight", "transformer.wte.weight"),
-            ("lm_head.weight", "wte.weight"),
-        ):
-            if embedding in self.tensors and head not in self.tensors:
+        for head, embedding in _TIED:
+            if embedding in self.tensors and self._is_share(head, embedding):
                 return {head: embedding}
         return {}
+
+    def _is_share(self, name: str, shared: str) -> bool:
+        if name not in self.tensors:
+            return True
+        info, other = self.tensors[name], self.tensors[shared]
+        if (info.dtype, info.shape) != (other.dtype, other.shape):
+            return False
+        return self.digest(name) == self.digest(shared)
+
+    def copies(self, name: str) -> list[str]:
+        """Other tensors that are stored although they are shares of `name`."""
+        shares = [share for share, stored in self.tied.items() if stored == name]
+        return [share for share in shares if share in self.tensors]
 
     def resolve(self, name: str) -> str:
         """The stored tensor that `name` means; raises CheckpointRefused if there is none."""
@@ -101,55 +122,78 @@ class Checkpoint:
             raise CheckpointRefused(f"{self.id} has no tensor {name!r}")
         return stored
 
+    def require_unquantised(self) -> None:
+        """Raise Unsupported if the configuration says that the weights are quantised."""
+        quantisation = self.config.get("quantization_config")
+        if quantisation is None:
+            return
+        method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None
+        named = f" ({quoted(str(method))})" if method else ""
+        raise Unsupported(
+            f"{self.id} is quantised{named} and cannot be patched",
+            why="quantised weights have no exact sum with a delta",
+            hint="apply the patch to the unquantised checkpoint and quantise the result",
+        )
+
+    def array(self, name: str) -> StoredArray:
+        """The stored bits of a tensor, still in their file (bfloat16 as uint16).
+
+        Raises Unsupported for a type that cannot be patched.
+        """
+        info = self.tensors[name]
+        return StoredArray(info.file, dtypes.storage(info.dtype), info.shape, info.start)
+
     def read(self, name: str) -> NDArray[np.generic]:
-        """The stored bits of a tensor, in its shape (bfloat16 as uint16).
-
-        Raises Unsupported for a type that cannot be patched.
-        """
-        info = self.tensors[name]
-        kind = dtypes.storage(info.dtype)
-        with info.file.open("rb") as file:
-            file.seek(info.start)
-            data = _read_exactly(file, info.stop - info.start)
-        return np.frombuffer(data, dtype=kind).reshape(info.shape)
-
-    def blocks(self, name: str, elements: int) -> Iterator[NDArray[np.generic]]:
-        """The stored bits of a tensor, some rows at a time: [rows, columns], about `elements` each.
-
-        Raises Unsupported for a type that cannot be patched.
-        """
-        info = self.tensors[name]
-        kind = dtypes.storage(info.dtype)
-        columns = max(1, prod(info.shape[1:]))
-        step = max(1, elements // columns) * columns * kind.itemsize
-        with info.file.open("rb") as file:
-            file.seek(info.start)
-            for start in range(info.start, info.stop, step):
-                data = _read_exactly(file, min(step, info.stop - start))
-                yield np.frombuffer(data, dtype=kind).reshape(-1, columns)
+        """The stored bits of a tensor, in its shape; raises Unsupported, SizeMismatch."""
+        return self.array(name)[:]
 
     def digest(self, name: str) -> str:
         """sha256 of the stored bytes of one tensor."""
-        if name not in self._digests:
+        return self.digests([name])[name]
+
+    def digests(self, names: Iterable[str] | None = None) -> dict[str, str]:
+        """sha256 of some tensors, or of every one, each hashed once by one of several threads.
+
+        What was hashed is kept in the cache.
+        """
+        wanted = sorted(self.tensors if names is None else names)
+        for file in {self.tensors[name].file for name in wanted if name not in self._digests}:
+            self._digests.update(self._kept(file))
+        missing = [name for name in wanted if name not in self._digests]
+        self._digests.update(zip(missing, ordered(self._hash, missing), strict=True))
+        for file in {self.tensors[name].file for name in missing}:
+            self._keep(file)
+        return {name: self._digests[name] for name in wanted}
+
+    def require_unchanged(self, names: Iterable[str]) -> None:
+        """Raise DigestMismatch if a tensor is not any more what it was when it was hashed.
+
+        Looks at the files' times first, and hashes again only where they changed: a hard link made
+        by somebody else changes a time, too.
+        """
+        for name in names:
             info = self.tensors[name]
-            self._digests.update(self._kept(info.file))
-            if name not in self._digests:
-                with info.file.open("rb") as file:
-                    self._digests[name] = sha256_range(file, info.start, info.stop)
-        return self._digests[name]
+            if file_stamp(info.file) != self._stamps[info.file] and self._hash(name) != self.digest(
+                name
+            ):
+                raise DigestMismatch(
+                    f"{name} of the base changed while it was read",
+                    hint="let nothing write into the base, and try again",
+                )
 
-    def digests(self) -> dict[str, str]:
-        """sha256 of every tensor; what was hashed is kept in the cache."""
-        for file in self.files:
-            self._digest_file(file)
-        return {name: self._digests[name] for name in sorted(self.tensors)}
+    def _hash(self, name: str) -> str:
+        info = self.tensors[name]
+        with info.file.open("rb", buffering=0) as file:
+            return sha256_range(file, info.start, info.stop)
 
-    def _digest_file(self, file: Path) -> None:
-        names = [name for name, info in self.tensors.items() if info.file == file]
-        kept = self._kept(file)
-        found = {name: self.digest(name) for name in names}
-        if self._cache and found != kept:
-            self._cache.put(file, found, self._stamps[file])
+    def _keep(self, file: Path) -> None:
+        if self._cache:
+            known = {
+                name: self._digests[name]
+                for name, info in self.tensors.items()
+                if info.file == file and name in self._digests
+            }
+            self._cache.put(file, known, self._stamps[file])
 
     def _kept(self, file: Path) -> Mapping[str, str]:
         return self._cache.get(file, self._stamps[file]) if self._cache else {}
@@ -173,13 +217,6 @@ class Checkpoint:
         """sha256 of tokenizer.json, if the checkpoint has one."""
         file = self.path / "tokenizer.json"
         return sha256(file.read_bytes()) if file.is_file() else None
-
-
-def _read_exactly(file: BinaryIO, size: int) -> bytearray:
-    data = bytearray(size)
-    if file.readinto(data) != size:  # type: ignore[attr-defined]
-        raise CheckpointRefused(f"{file.name} became shorter while it was read")
-    return data
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:

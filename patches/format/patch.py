@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isclose
 from pathlib import Path
@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import plugins
-from ..digests import file_stamp, sha256, sha256_file
+from ..digests import Stamp, file_stamp, sha256, sha256_file
 from ..errors import LimitExceeded, ManifestError, NonFinite, PathRefused, RequestRefused
 from ..operations.base import Array, Operation
 from ..requests import EditRequest, dump_requests, parse_requests
+from ..stored_array import Part, StoredArray
 from . import jsonfile
 from .manifest import FILES, FORMAT, MAX_BYTES, FileRecord, Manifest, OperationRecord
 from .names import AUXILIARY, join_key, quoted, split_key
@@ -28,7 +29,7 @@ from .patch_files import (
     other_bytes,
     read_small,
 )
-from .safetensors_file import METADATA_KEY, Header, read_tensors, write_tensors
+from .safetensors_file import METADATA_KEY, Header, open_tensors, write_tensors
 
 __all__ = [
     "ATTESTATIONS",
@@ -59,6 +60,8 @@ class Patch:
     manifest: Manifest
     files: Mapping[str, Path]
     digest: str
+    stamp: Stamp = field(default_factory=list)
+    """Of the delta file when it was hashed; none if it was not."""
 
     @classmethod
     def open(cls, folder: Path | str) -> "Patch":
@@ -85,9 +88,10 @@ class Patch:
         if manifest.files[REQUESTS].size > MAX_REQUESTS_BYTES:
             raise LimitExceeded(f"{REQUESTS} is larger than {MAX_REQUESTS_BYTES} bytes")
         _limit_delta(manifest.files[DELTA].size)
-        for name, record in manifest.files.items():
-            check_file(files[name], name, record)
-        return cls(manifest, dict(files), sha256(data))
+        stamps = {
+            name: check_file(files[name], name, record) for name, record in manifest.files.items()
+        }
+        return cls(manifest, dict(files), sha256(data), stamps[DELTA])
 
     @property
     def label(self) -> str:
@@ -113,7 +117,7 @@ class Patch:
     @cached_property
     def auxiliary(self) -> Mapping[str, Array]:
         """What is kept but not applied, by `<parameter>::aux.<what>`; raises as `operations`."""
-        found = {key: array for key, array in self._tensors.items() if _is_auxiliary(key)}
+        found = {key: array[:] for key, array in self._tensors.items() if _is_auxiliary(key)}
         _require_finite(found)
         return found
 
@@ -127,13 +131,18 @@ class Patch:
         _require_some(requests)
         return requests
 
+    def require_unchanged(self) -> None:
+        """Raise DigestMismatch if the delta is not any more the one that was opened.
+
+        Large tensors are read when they are needed; call this after they were.
+        """
+        if file_stamp(self.files[DELTA]) != self.stamp:
+            check_file(self.files[DELTA], DELTA, self.manifest.files[DELTA])
+
     @cached_property
-    def _tensors(self) -> Mapping[str, Array]:
-        path = self.files[DELTA]
-        stamp = check_file(path, DELTA, self.manifest.files[DELTA])
-        tensors, metadata = read_tensors(path, check=_check_sizes)
-        if file_stamp(path) != stamp:
-            check_file(path, DELTA, self.manifest.files[DELTA])
+    def _tensors(self) -> Mapping[str, StoredArray]:
+        tensors, metadata = open_tensors(self.files[DELTA], check=_check_sizes)
+        self.require_unchanged()
         if metadata not in ({}, {METADATA_KEY: FORMAT}):
             raise ManifestError(
                 f"the metadata of {DELTA} contradicts patch.json",
@@ -185,7 +194,7 @@ def write_files(
     _require_some(requests)
     _limit_auxiliary(sum(array.nbytes for array in auxiliary.values()))
     _require_finite(auxiliary)
-    tensors = dict(auxiliary)
+    tensors: dict[str, Part] = dict(auxiliary)
     for tensor, terms in operations.items():
         for index, term in enumerate(terms):
             for part, array in term.parts.items():
@@ -241,9 +250,9 @@ def _is_auxiliary(key: str) -> bool:
     return split_key(key)[1] == AUXILIARY
 
 
-def _group(tensors: Mapping[str, Array]) -> dict[str, dict[tuple[str, str], dict[str, Array]]]:
+def _group(tensors: Mapping[str, Part]) -> dict[str, dict[tuple[str, str], dict[str, Part]]]:
     """Parts by tensor, and within it by (kind, index)."""
-    grouped: dict[str, dict[tuple[str, str], dict[str, Array]]] = {}
+    grouped: dict[str, dict[tuple[str, str], dict[str, Part]]] = {}
     for key, array in tensors.items():
         tensor, kind, rest = split_key(key)
         if kind == AUXILIARY:
@@ -256,7 +265,7 @@ def _group(tensors: Mapping[str, Array]) -> dict[str, dict[tuple[str, str], dict
 def _read_operations(
     manifest: Manifest,
     tensor: str,
-    grouped: Mapping[tuple[str, str], Mapping[str, Array]],
+    grouped: Mapping[tuple[str, str], Mapping[str, Part]],
     shape: tuple[int, ...],
 ) -> tuple[Operation, ...]:
     records = manifest.operations[tensor]

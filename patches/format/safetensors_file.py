@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FormatError, SizeMismatch
+from ..errors import FormatError
+from ..stored_array import Part, StoredArray, blocks
 from .file_kinds import recognise
 from .names import quoted
 from .safetensors_header import (
@@ -29,6 +30,7 @@ __all__ = [
     "Header",
     "Limits",
     "Record",
+    "open_tensors",
     "read_header",
     "read_tensors",
     "write_tensors",
@@ -37,13 +39,16 @@ __all__ = [
 METADATA_KEY = "weightpatch"
 _PREFIX = 8
 _SNIFFED = 512
+_WRITTEN_AT_ONCE = 1 << 18
 _NUMPY: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
     "I64": np.dtype("<i8"),
     "I32": np.dtype("<i4"),
 }
+"""bfloat16, which NumPy lacks, is held as its bits; U16 itself is no type of a delta."""
 _SPELLING = {dtype: name for name, dtype in _NUMPY.items()}
 
 
@@ -68,41 +73,47 @@ def read_header(
     return parse_header(file.read(length), size, limits, what=what)
 
 
-def read_tensors(
+def open_tensors(
     path: Path, *, check: Callable[[Header], None] | None = None
-) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Read a delta file: its tensors, read-only and in the order of the file, and its metadata.
+) -> tuple[dict[str, StoredArray], dict[str, str]]:
+    """The tensors of a delta file in the order of the file, still unread, and its metadata.
 
-    The file is read and never mapped: one that becomes shorter gives an error, not a signal.
-    `check` sees the header before any data is read, and may raise. Raises FormatError, NameRefused,
-    SizeMismatch.
+    `check` sees the header, and may raise. Raises FormatError, NameRefused.
     """
     with path.open("rb") as file:
         header = read_header(file, DELTA, what=path.name)
-        if check:
-            check(header)
-        tensors: dict[str, NDArray[Any]] = {}
-        for name, record in header.tensors.items():
-            array = np.empty(record.shape, dtype=_NUMPY[record.dtype])
-            file.seek(record.start)
-            if file.readinto(_bytes(array)) != array.nbytes:
-                raise SizeMismatch(f"{path.name} became shorter while it was read")
-            array.flags.writeable = False
-            tensors[name] = array
+    if check:
+        check(header)
+    tensors = {
+        name: StoredArray(path, _NUMPY[record.dtype], record.shape, record.start)
+        for name, record in header.tensors.items()
+    }
     return tensors, header.metadata
 
 
-def write_tensors(
-    path: Path, tensors: Mapping[str, NDArray[Any]], metadata: str | None = None
-) -> None:
+def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Read a delta file: its tensors, read-only and in the order of the file, and its metadata.
+
+    Raises FormatError, NameRefused, SizeMismatch.
+    """
+    stored, metadata = open_tensors(path)
+    tensors = {name: array[:] for name, array in stored.items()}
+    for array in tensors.values():
+        array.flags.writeable = False
+    return tensors, metadata
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Part], metadata: str | None = None) -> None:
     """Write a delta file and flush it to the disk; the same input always gives the same bytes.
+
+    Tensors that lie in other files are copied some rows at a time.
 
     Widest type first and then by name, so that every tensor is aligned without holes. `metadata` is
     kept under the one key "weightpatch". Raises FormatError or NameRefused for what `read_tensors`
     would refuse, before anything is written.
     """
-    arrays = {name: _stored(name, array) for name, array in tensors.items()}
-    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    arrays = {name: _storable(name, array) for name, array in tensors.items()}
+    order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
     text = _header_text({name: arrays[name] for name in order}, metadata)
     size = _PREFIX + len(text) + sum(array.nbytes for array in arrays.values())
     flaw = _length_flaw(len(text), size, DELTA)
@@ -112,7 +123,8 @@ def write_tensors(
     with path.open("wb") as file:
         file.write(len(text).to_bytes(_PREFIX, "little") + text)
         for name in order:
-            file.write(_bytes(arrays[name]))
+            for block in blocks(arrays[name], _WRITTEN_AT_ONCE):
+                file.write(_bytes(block))
         file.flush()
         os.fsync(file.fileno())
 
@@ -121,17 +133,17 @@ def _bytes(array: NDArray[Any]) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
 
 
-def _stored(name: str, array: NDArray[Any]) -> NDArray[Any]:
+def _storable(name: str, array: Part) -> Part:
     little = array.dtype.newbyteorder("<")
     if little not in _SPELLING:
         raise FormatError(
             f"tensor {quoted(name)} of type {array.dtype} cannot be written to a delta",
             hint=f"allowed: {', '.join(sorted(_NUMPY))}",
         )
-    return array.astype(little, order="C", copy=False)
+    return array if isinstance(array, StoredArray) else array.astype(little, order="C", copy=False)
 
 
-def _header_text(arrays: Mapping[str, NDArray[Any]], metadata: str | None) -> bytes:
+def _header_text(arrays: Mapping[str, Part], metadata: str | None) -> bytes:
     header: dict[str, Any] = {} if metadata is None else {METADATA: {METADATA_KEY: metadata}}
     offset = 0
     for name, array in arrays.items():

@@ -50,7 +50,7 @@ DELTA = Limits(
     tensors=20_000,
     dims=8,
     metadata_bytes=64 << 10,
-    dtypes=frozenset({"F64", "F32", "F16", "I64", "I32"}),
+    dtypes=frozenset({"F64", "F32", "F16", "BF16", "I64", "I32"}),
     strict=True,
 )
 CHECKPOINT = Limits(

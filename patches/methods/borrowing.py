@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ..checkpoints.models import EditableModel
-from ..operations.base import Operation
+from ..operations.base import Addend
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def borrowed(model: EditableModel, weights: Sequence[nn.Parameter]) -> Iterator[
 
 
 @torch.no_grad()
-def add(weight: nn.Parameter, operation: Operation) -> None:
+def add(weight: nn.Parameter, operation: Addend) -> None:
     """Add an operation to a live weight of the same shape, in float64, rounded to its own type."""
     delta = torch.from_numpy(operation.rows(0, operation.shape[0]))
     weight.copy_(weight.double() + delta.to(weight.device).view_as(weight))

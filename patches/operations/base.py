@@ -1,41 +1,92 @@
 """What every operation promises, and the one way from a delta's tensors to operations."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..stored_array import Part
+
+if TYPE_CHECKING:
+    from .entries import Entries
+
 Array = NDArray[Any]
 
 
-class Operation(Protocol):
-    """One term of the delta of one tensor.
+class Operation(ABC):
+    """What a delta does to one tensor: one of the three kinds below.
 
-    `parts` are the arrays as stored under `<parameter>::<kind>.<index>.<part>`. `rows(i, j)` gives
-    rows i to j of the delta as float64 [j - i, columns], exactly, whatever the blocking.
+    `parts` are the arrays as stored under `<parameter>::<kind>.<index>.<part>`.
     """
 
     kind: ClassVar[str]
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """Shape of the tensor that it changes."""
 
     @property
+    @abstractmethod
     def size(self) -> int:
-        """Its rank, or the number of entries that it changes."""
+        """Its rank, or the number of entries or neurons that it changes."""
 
     @property
-    def parts(self) -> Mapping[str, Array]:
+    @abstractmethod
+    def parts(self) -> Mapping[str, Part]:
         """Arrays to store, by part name."""
 
-    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
-        """Rows of the delta, with all axes but the first flattened into one."""
+    @property
+    def entries(self) -> "Entries | None":
+        """The entries that it changes, if it lists them; None for all."""
+        return None
 
+    @abstractmethod
     def norm(self) -> float:
-        """Frobenius norm, computed without unfolding where that is possible."""
+        """Frobenius norm of the delta, or of the new values where they are given as such."""
 
     @classmethod
-    def read(cls, parts: Mapping[str, Array], shape: tuple[int, ...]) -> Self:
+    @abstractmethod
+    def read(cls, parts: Mapping[str, Part], shape: tuple[int, ...]) -> Self:
         """Check the stored arrays against the tensor's shape; raises InputError."""
+
+
+class Addend(Operation):
+    """A term of the sum Δ.
+
+    `rows` gives it exactly, whatever the blocking, and may be called from several threads.
+    """
+
+    @abstractmethod
+    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Rows of the delta as float64, with all axes but the first flattened into one."""
+
+    def add_to(self, delta: NDArray[np.float64], start: int) -> None:
+        """Add the rows from `start` on to `delta` [rows, columns], in place."""
+        delta += self.rows(start, start + len(delta))
+
+
+class Replacement(Operation):
+    """New values in the place of the base's."""
+
+    @abstractmethod
+    def overwrite(self, bits: Array, dtype: str, start: int) -> None:
+        """Put the new values into the rows from `start` on, `bits` [rows, columns], in place.
+
+        Raises NonFinite if one does not fit `dtype`.
+        """
+
+
+class Widening(Operation):
+    """Slices appended to a tensor at the end of one axis: neurons added to a layer."""
+
+    @property
+    @abstractmethod
+    def axis(self) -> int:
+        """The axis that grows, 0 or 1."""
+
+    @abstractmethod
+    def slices(self, dtype: str) -> Array:
+        """The new slices as stored bits of `dtype`; raises NonFinite if one does not fit."""

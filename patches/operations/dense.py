@@ -1,39 +1,34 @@
-"""`dense`: the delta itself, float32 in the tensor's shape."""
+"""`dense`: the delta itself, in the tensor's shape."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FormatError, NonFinite, ShapeMismatch
-from .base import Array
+from ..stored_array import Part
+from .base import Addend
+from .values import finite_norm, require_parts, require_values, wide
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
-    """A delta of the tensor's own shape, float32."""
+class Dense(Addend):
+    """A delta of the tensor's own shape: float32, float16, or bfloat16 as its bits (uint16)."""
 
-    delta: NDArray[np.float32]
+    delta: Part
 
     kind: ClassVar[str] = "dense"
 
     @classmethod
-    def read(cls, parts: Mapping[str, Array], shape: tuple[int, ...]) -> Self:
+    def read(cls, parts: Mapping[str, Part], shape: tuple[int, ...]) -> Self:
         """Check type, shape and finiteness; raises FormatError, ShapeMismatch, NonFinite."""
-        if set(parts) != {"delta"}:
-            raise FormatError(
-                f"a dense operation needs the part delta, found {', '.join(sorted(parts))}"
-            )
-        delta = parts["delta"]
-        if delta.dtype != np.float32:
-            raise FormatError("the delta of a dense operation must be F32")
-        if delta.shape != shape:
-            raise ShapeMismatch(f"a delta {list(delta.shape)} does not fit {list(shape)}")
-        if not np.isfinite(delta).all():
-            raise NonFinite("a dense delta holds NaN or infinity")
-        return cls(delta)
+        require_parts(cls.kind, parts, {"delta"})
+        require_values(parts["delta"], shape, what="values of a dense delta")
+        operation = cls(parts["delta"])
+        operation.norm()
+        return operation
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,15 +41,19 @@ class Dense:
         return int(self.delta.size)
 
     @property
-    def parts(self) -> Mapping[str, Array]:
+    def parts(self) -> Mapping[str, Part]:
         """The delta."""
         return {"delta": self.delta}
 
     def rows(self, start: int, stop: int) -> NDArray[np.float64]:
         """Rows of the delta, widened."""
         block = self.delta[start:stop]
-        return block.reshape(block.shape[0], -1).astype(np.float64)
+        return wide(block.reshape(len(block), -1))
 
     def norm(self) -> float:
-        """Frobenius norm, summed in float64."""
-        return float(np.linalg.norm(self.delta.astype(np.float64).ravel()))
+        """Frobenius norm; raises NonFinite."""
+        return self._norm
+
+    @cached_property
+    def _norm(self) -> float:
+        return finite_norm(self.delta, what="values of a dense delta")

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from ..arithmetic.grid import MAX_RANK, require_on_grid, snap
 from ..errors import FormatError, ShapeMismatch
-from .base import Array
+from ..stored_array import Part
+from .base import Addend
+from .values import require_parts
 
 
 @dataclass(frozen=True, eq=False)
-class LowRank:
+class LowRank(Addend):
     """A·B with A [out, r] and B [r, in], both float32 and snapped."""
 
     a: NDArray[np.float32]
@@ -27,12 +29,9 @@ class LowRank:
         return cls(snap(a, axis=1), snap(b, axis=0))
 
     @classmethod
-    def read(cls, parts: Mapping[str, Array], shape: tuple[int, ...]) -> Self:
+    def read(cls, parts: Mapping[str, Part], shape: tuple[int, ...]) -> Self:
         """Check types, shapes, rank and grid; raises FormatError, ShapeMismatch, OffGrid."""
-        if set(parts) != {"A", "B"}:
-            raise FormatError(
-                f"a lowrank operation needs the parts A and B, found {', '.join(sorted(parts))}"
-            )
+        require_parts(cls.kind, parts, {"A", "B"})
         a, b = parts["A"], parts["B"]
         if a.dtype != np.float32 or b.dtype != np.float32:
             raise FormatError("factors of a lowrank operation must be F32")
@@ -42,6 +41,7 @@ class LowRank:
             raise ShapeMismatch(
                 f"factors {list(a.shape)} and {list(b.shape)} do not make {list(shape)}"
             )
+        a, b = a[:], b[:]
         if not 1 <= a.shape[1] <= MAX_RANK:
             raise ShapeMismatch(
                 f"rank {a.shape[1]} is outside 1 to {MAX_RANK}",
@@ -62,7 +62,7 @@ class LowRank:
         return int(self.a.shape[1])
 
     @property
-    def parts(self) -> Mapping[str, Array]:
+    def parts(self) -> Mapping[str, Part]:
         """The two factors."""
         return {"A": self.a, "B": self.b}
 

@@ -12,6 +12,7 @@ from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.errors import BaseMismatch, ConflictFound, ShapeMismatch
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.operations.dense import Dense
+from weightpatch.patches.terms import sum_of
 
 
 def base_of(pico, dtype: str = "F32", seed: int = 0) -> Checkpoint:
@@ -46,7 +47,7 @@ def digests(pico, base: Checkpoint, found: list[Patch], name: str) -> dict[str, 
 
 def test_the_order_of_the_sum_shows(pico):
     base = base_of(pico)
-    terms = summation.sum_of(patches(pico, base))[pico.DOWN]
+    terms = sum_of(patches(pico, base))[pico.DOWN]
     operations = [term.operation for term in terms]
     bits = base.read(pico.DOWN)
     results = {

@@ -16,7 +16,8 @@ from weightpatch.patches.errors import ConflictFound, DigestMismatch, NonFinite
 from weightpatch.patches.operations.base import Operation
 from weightpatch.patches.operations.dense import Dense
 from weightpatch.patches.operations.lowrank import LowRank
-from weightpatch.patches.summation import patched, patched_rows, sum_of
+from weightpatch.patches.summation import patched, patched_rows
+from weightpatch.patches.terms import sum_of
 
 KIND = {"F32": "<u4", "F16": "<u2", "BF16": "<u2"}
 VALUES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}

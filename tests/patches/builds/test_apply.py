@@ -38,6 +38,7 @@ from weightpatch.patches.errors import (
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.operations.dense import Dense
 from weightpatch.patches.operations.lowrank import LowRank
+from weightpatch.patches.terms import sum_of
 
 RECORD = "weightpatch.json"
 
@@ -248,7 +249,7 @@ def test_disk_memory_and_contract_agree(tmp_path_factory, reference, data: st.Da
         )
         for number, rank in enumerate(ranks)
     ]
-    operations = [term.operation for term in summation.sum_of(patches)[pico.DOWN]]
+    operations = [term.operation for term in sum_of(patches)[pico.DOWN]]
     expected = reference.patched(base.read(pico.DOWN), dtype, operations)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(summation, "BLOCK_ELEMENTS", data.draw(st.integers(1, 80)))

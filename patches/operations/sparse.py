@@ -1,0 +1,63 @@
+"""`sparse`: numbers added to listed entries; all others keep their bits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..stored_array import Part
+from .base import Addend
+from .entries import Entries
+from .values import require_parts, wide
+
+
+@dataclass(frozen=True, eq=False)
+class Sparse(Addend):
+    """Values added at flat indices, which increase, of a tensor of `shape`."""
+
+    listed: Entries
+    shape: tuple[int, ...]
+
+    kind: ClassVar[str] = "sparse"
+
+    @classmethod
+    def read(cls, parts: Mapping[str, Part], shape: tuple[int, ...]) -> Self:
+        """Check all parts; raises FormatError, ShapeMismatch, NonFinite."""
+        require_parts(cls.kind, parts, {"indices", "values"})
+        entries = Entries(parts["indices"], parts["values"])
+        entries.check(prod(shape))
+        return cls(entries, shape)
+
+    @property
+    def entries(self) -> Entries:
+        """The entries that it changes."""
+        return self.listed
+
+    @property
+    def size(self) -> int:
+        """The number of entries that it changes."""
+        return int(self.listed.indices.size)
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """Indices and values."""
+        return {"indices": self.listed.indices, "values": self.listed.values}
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Rows of the delta, zero where nothing is listed."""
+        delta = np.zeros((stop - start, prod(self.shape[1:])))
+        self.add_to(delta, start)
+        return delta
+
+    def add_to(self, delta: NDArray[np.float64], start: int) -> None:
+        """Add the listed values alone."""
+        columns = delta.shape[1]
+        places, values = self.listed.between(start * columns, (start + len(delta)) * columns)
+        delta.reshape(-1)[places] += wide(values)
+
+    def norm(self) -> float:
+        """Frobenius norm."""
+        return self.listed.norm()

@@ -17,7 +17,7 @@ _PUBLIC = {
     "apply": ".patches.builds.apply",
     "check": ".patches.conflicts",
     "patched": ".patches.live",
-    "revert": ".patches.builds.apply",
+    "revert": ".patches.builds.revert",
 }
 
 __all__ = [
@@ -34,7 +34,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .patches.builds.apply import apply, revert
+    from .patches.builds.apply import apply
+    from .patches.builds.revert import revert
     from .patches.checkpoints.checkpoint import Checkpoint
     from .patches.conflicts import check
     from .patches.errors import WeightpatchError

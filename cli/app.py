@@ -1,7 +1,7 @@
 """What every command shares: configuration, output, registry, the way to patches and bases."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from .progress import progress_bar
 from .scoring import show_means
 
 if TYPE_CHECKING:
+    from ..patches.builds.record import Applied, BuildRecord
     from ..patches.checkpoints.checkpoint import Checkpoint
     from ..patches.evaluation.base import Evaluation
     from ..patches.format.patch import Patch
@@ -122,6 +123,35 @@ class App:
             f"no base of {patches[0].label} is known on this machine",
             hint="name it with --base FOLDER or --base org/model@revision",
         )
+
+    def base_under(self, record: "BuildRecord", spec: str | None) -> "Checkpoint | None":
+        """The base given, or one that the registry remembers and that a build was made from."""
+        from ..patches.builds.underlying import require_base_of
+
+        if spec is not None:
+            return self.base(spec)
+        for patch in self.versions_at_hand(record.patches):
+            try:
+                checkpoint = self.base_for([patch], None)
+                require_base_of(record, checkpoint)
+            except InputError:
+                continue
+            return checkpoint
+        return None
+
+    def versions_at_hand(self, versions: "Sequence[Applied]") -> "list[Patch]":
+        """Those of some versions that the registry holds; none if there is no registry."""
+        from ..registry.errors import NotFound, RegistryMissing
+
+        found = []
+        try:
+            with self.registry() as registry:
+                for version in versions:
+                    with suppress(NotFound):
+                        found.append(registry.patch(f"sha256:{version.digest}"))
+        except RegistryMissing:
+            return []
+        return found
 
     def _fitting(self, place: Path, patches: "Sequence[Patch]") -> "Checkpoint | None":
         """The checkpoint in a remembered place, if it is still there and still the same."""

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import base_match, summation
-from .builds.apply import unexpected
 from .errors import BaseMismatch, Unsupported
 from .format.manifest import TensorRecord
 from .format.patch import Patch
+from .promises import unexpected
 from .terms import sum_of
 
 if TYPE_CHECKING:

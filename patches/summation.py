@@ -40,6 +40,11 @@ class PatchedTensor:
     operations: Sequence[Operation]
     shape: tuple[int, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes when stored."""
+        return prod(self.shape) * self.part.dtype.itemsize
+
     def starts(self) -> list[int]:
         """The first row of each block."""
         rows = list(range(0, self.part.shape[0], self._step))

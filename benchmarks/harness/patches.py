@@ -43,7 +43,7 @@ class DensePart:
 
     def operation(self) -> Operation:
         """As a patch holds it."""
-        return Dense(self.delta.values())
+        return Dense(self.delta.bits if self.delta.spec.dtype == "BF16" else self.delta.values())
 
 
 def grid_factors(a: NDArray[np.float64], b: NDArray[np.float64]) -> Factors:

@@ -1,6 +1,7 @@
 """apply: write a patched checkpoint."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,39 +10,87 @@ from ..config import shown
 from ..options import declare
 from .check import refuse_conflicts
 
+if TYPE_CHECKING:
+    from ...patches.builds.record import BuildRecord
+    from ...patches.format.patch import Patch
+
 
 @declare(
     "apply",
     examples="weightpatch apply acme/capitals --base ./smollm2 --out ./smollm2-fixed\n"
-    "weightpatch apply acme/capitals acme/tongues@2 --base org/model@main --out ./fixed",
+    "weightpatch apply acme/capitals acme/tongues@2 --base org/model@main --out ./fixed\n"
+    "weightpatch apply acme/tongues --base ./smollm2-fixed --out ./smollm2-fixed --force",
 )
 @click.argument("references", metavar="REF...", nargs=-1, required=True)
-@click.option("--base", metavar="BASE", help="Folder or Hub id; the remembered one by default.")
+@click.option(
+    "--base", metavar="BASE|BUILD", help="Folder or Hub id; the remembered base by default."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="New folder.")
+@click.option("--link", is_flag=True, help="Hard-link files that no patch touches, do not copy.")
+@click.option("--force", is_flag=True, help="Exchange the build that is at --out.")
+@click.option("--original", metavar="BASE", help="What BUILD was made from, where that is needed.")
 @click.option("--allow-conflicts", is_flag=True, help="Apply patches that contradict each other.")
 def command(
-    app: App, references: tuple[str, ...], base: str | None, out: Path, *, allow_conflicts: bool
+    app: App,
+    references: tuple[str, ...],
+    base: str | None,
+    out: Path,
+    original: str | None,
+    *,
+    link: bool,
+    force: bool,
+    allow_conflicts: bool,
 ) -> None:
     """Write BASE with the patches applied to a new folder, whole or not at all.
 
-    Base, patches and results are checked by digest; the order of the patches does not matter.
+    Base, patches and results are checked by digest; the order of the patches does not matter. On
+    top of a BUILD, its own patches are counted in, and rounded once with the new ones.
     """
     from ...patches import conflicts
     from ...patches.builds.apply import apply
+    from ...patches.builds.record import is_build, read_record
 
     patches = app.patches(references)
+    checkpoint = app.base_for(patches, base)
+    under = None
+    if is_build(checkpoint.path):
+        record = read_record(checkpoint.path)
+        patches += _needed(app, record, patches)
+        under = app.base_under(record, original)
+    elif original is not None:
+        raise click.UsageError("--original belongs to a --base that is a build")
     if not allow_conflicts:
         refuse_conflicts(conflicts.check(patches))
-    checkpoint = app.base_for(patches, base)
     with app.ledger() as record_done, app.progress() as progress:
-        record = apply(checkpoint, patches, out, progress=progress)
+        record = apply(
+            checkpoint, patches, out, base=under, link=link, force=force, progress=progress
+        )
         for patch in patches:
             detail = {"base": checkpoint.id, "out": shown(out)}
             record_done("build.apply", patch.label, patch.digest, detail)
+    _announce(app, record, out)
+
+
+def _needed(app: App, record: "BuildRecord", patches: "list[Patch]") -> "list[Patch]":
+    """The patches of a build that meet the new ones, as far as they are at hand."""
+    from ...patches.builds.plan import needed
+
+    given = {patch.digest for patch in patches}
+    missing = [one for one in needed(record, patches) if one.digest not in given]
+    return app.versions_at_hand(missing)
+
+
+def _announce(app: App, record: "BuildRecord", out: Path) -> None:
     app.output.data(
-        "apply", {"out": shown(out), "base": checkpoint.id, "result": dict(record.result)}
+        "apply",
+        {
+            "out": shown(out),
+            "base": record.base_id,
+            "patches": [applied.label for applied in record.patches],
+            "result": {name: tensor.sha256 for name, tensor in record.result.items()},
+        },
     )
-    for name, digest in record.result.items():
-        app.output.line(f"{name}  {record.tensors[name].sha256[:12]}… → {digest[:12]}…")
-    applied = ", ".join(patch.label for patch in patches)
-    app.output.line(f"{out}: {checkpoint.id} with {applied}; every digest is the promised one")
+    for name, result in record.result.items():
+        app.output.line(f"{name}  {record.tensors[name].sha256[:12]}… → {result.sha256[:12]}…")
+    applied = ", ".join(applied.label for applied in record.patches)
+    app.output.line(f"{out}: {record.base_id} with {applied}; every digest is the promised one")

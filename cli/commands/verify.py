@@ -5,62 +5,66 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...patches.errors import InputError, PluginMissing, VerificationFailed
+from ...patches.errors import CheckpointRefused, InputError, PluginMissing, VerificationFailed
 from ..app import App
 from ..options import declare
 
 if TYPE_CHECKING:
-    from ...patches.builds.record import Mismatch
     from ...patches.format.patch import Patch
 
 
 @declare(
     "verify",
     examples="weightpatch verify ./smollm2-fixed\n"
-    "weightpatch verify ./smollm2-fixed --base ./smollm2\n"
+    "weightpatch verify ./smollm2-fixed --full --base ./smollm2\n"
     "weightpatch verify acme/capitals@1",
 )
 @click.argument("target", metavar="REF|BUILD")
-@click.option("--base", metavar="BASE", help="Compare the untouched tensors with this base, too.")
-def command(app: App, target: str, base: str | None) -> None:
-    """Hash a build's patched tensors, or a version's files, and compare with the record.
+@click.option("--full", is_flag=True, help="Compare the untouched tensors with the base, too.")
+@click.option("--base", metavar="BASE", help="For --full; the remembered base by default.")
+def command(app: App, target: str, base: str | None, *, full: bool) -> None:
+    """Hash a build's changed tensors and files, or a version's files, and compare with the record.
 
     Exit status 3 if anything differs.
     """
     from ...patches.builds.record import is_build
 
     if is_build(Path(target)):
-        _verify_build(app, Path(target), base)
+        _verify_build(app, Path(target), base, full=full or base is not None)
+    elif full or base is not None:
+        raise click.UsageError("--full and --base belong to a build")
     else:
         _verify_version(app, target)
 
 
-def _verify_build(app: App, folder: Path, base: str | None) -> None:
-    from ...patches.builds.record import compare, read_record, require_base_of, verify
+def _verify_build(app: App, folder: Path, base: str | None, *, full: bool) -> None:
+    from ...patches.builds.record import read_record
+    from ...patches.builds.underlying import require_base_of
+    from ...patches.builds.verify import changed, compare, verify
 
     record = read_record(folder)
     wrong = verify(folder)
-    if base is not None:
-        checkpoint = app.base(base)
+    if full:
+        checkpoint = app.base_under(record, base)
+        if checkpoint is None:
+            raise CheckpointRefused(
+                f"no base of {folder} is known on this machine",
+                hint="name it with --base FOLDER or --base org/model@revision",
+            )
         require_base_of(record, checkpoint)
         wrong += compare(folder, checkpoint)
     app.output.data("verify", {"ok": not wrong, "mismatches": [vars(one) for one in wrong]})
-    for name, digest in record.result.items():
-        mark = "DIFFERS" if any(one.tensor == name for one in wrong) else "ok"
+    expected = {name: tensor.sha256 for name, tensor in record.result.items()} | dict(record.files)
+    for name, digest in expected.items():
+        mark = "DIFFERS" if any(one.what == name for one in wrong) else "ok"
         app.output.line(f"{mark:<8}{name}  {digest[:12]}…")
     if wrong:
-        raise _changed(folder, wrong[0])
+        raise changed(folder, wrong[0])
     applied = ", ".join(patch.label for patch in record.patches)
-    what = "every tensor" if base else "the patched tensors"
-    app.output.line(f"{folder} is {record.base_id} with {applied}: {what} as recorded")
-
-
-def _changed(folder: Path, mismatch: "Mismatch") -> VerificationFailed:
-    return VerificationFailed(
-        f"{mismatch.tensor} in {folder} is not what was recorded",
-        why=f"recorded {mismatch.expected[:12]}…, found {mismatch.found[:12]}…",
-        hint="the build was changed after it was made; make it again with `weightpatch apply`",
+    what = (
+        "every tensor and file is" if full else "the changed tensors and the files beside them are"
     )
+    app.output.line(f"{folder} is {record.base_id} with {applied}: {what} as recorded")
 
 
 def _verify_version(app: App, reference: str) -> None:

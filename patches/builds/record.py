@@ -1,18 +1,19 @@
-"""A build: a patched checkpoint on disk, with the record of what was applied to what."""
+"""weightpatch.json: what a build was made of, and what stands in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.checkpoint_files import TensorInfo
-from ..errors import BaseMismatch, CheckpointRefused, ManifestError
+from ..errors import CheckpointRefused, LimitExceeded, ManifestError
 from ..format import jsonfile
 from ..format.fields import Fields
 from ..format.manifest import TensorRecord
 
 RECORD = "weightpatch.json"
 FORMAT = "weightpatch-build/1"
+MAX_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,33 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class AppliedOperation:
+    """One operation on one tensor, and the digest of the version that it came with."""
+
+    patch: str
+    kind: str
+    size: int
+    norm: float
+    relative_norm: float
+
+
+@dataclass(frozen=True)
 class BuildRecord:
-    """What a build was made of: touched tensors of the base, versions, and the results' sha256."""
+    """What a build was made of.
+
+    `tensors` are those of the base that differ in the build, `result` what they became. One with no
+    `operations` was padded with zeros, because another layer was widened. `files` are the sha256 of
+    all other files; `originals` the text that the base had in those that had to be changed.
+    """
 
     base_id: str
     base_revision: str | None
     tensors: Mapping[str, TensorRecord]
+    result: Mapping[str, TensorRecord]
     patches: Sequence[Applied]
-    result: Mapping[str, str]
+    operations: Mapping[str, Sequence[AppliedOperation]]
+    files: Mapping[str, str]
+    originals: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON; no time in it, so the same build is the same bytes."""
@@ -54,26 +74,19 @@ class BuildRecord:
         record = cls(
             base_id=fields.line("base_id"),
             base_revision=fields.optional_line("base_revision"),
-            tensors={
-                name: TensorRecord.parse(name, value, RECORD)
-                for name, value in fields.mapping("tensors").items()
-            },
+            tensors=_tensors(fields.mapping("tensors")),
+            result=_tensors(fields.mapping("result")),
             patches=tuple(map(_applied, fields.items("patches"))),
-            result=_results(fields.mapping("result")),
+            operations={
+                name: tuple(_operation(name, each) for each in found)
+                for name, found in _lists(fields.mapping("operations")).items()
+            },
+            files=_digests(fields.mapping("files")),
+            originals=_texts(fields.mapping("originals")),
         )
         fields.done()
-        if set(record.tensors) != set(record.result):
-            raise ManifestError(f"tensors and results in {RECORD} name different tensors")
+        _check_whole(record)
         return record
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """A tensor of a build that is not what its record says: another sha256, shape or type."""
-
-    tensor: str
-    expected: str
-    found: str
 
 
 def is_build(folder: Path | str) -> bool:
@@ -82,80 +95,38 @@ def is_build(folder: Path | str) -> bool:
 
 
 def read_record(folder: Path | str) -> BuildRecord:
-    """The record of a build; raises CheckpointRefused if the folder is none."""
+    """The record of a build; raises CheckpointRefused if the folder is none, ManifestError."""
     if not is_build(folder):
         raise CheckpointRefused(
             f"{folder} is not a build",
             why=f"it holds no {RECORD}",
             hint="give the folder that `weightpatch apply --out` wrote",
         )
-    return BuildRecord.from_bytes((Path(folder) / RECORD).read_bytes())
+    with (Path(folder) / RECORD).open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise LimitExceeded(f"{RECORD} is larger than {MAX_BYTES} bytes")
+    return BuildRecord.from_bytes(data)
 
 
-def verify(folder: Path | str) -> list[Mismatch]:
-    """Hash the patched tensors of a build again; gives those that differ from the record.
-
-    Raises CheckpointRefused or FormatError if the build cannot be read any more.
-    """
-    record = read_record(folder)
-    checkpoint = Checkpoint.open(folder)
-    return [
-        Mismatch(name, expected, found)
-        for name, expected in record.result.items()
-        if (found := _found(checkpoint, name, record.tensors[name])) != expected
-    ]
-
-
-def compare(folder: Path | str, checkpoint: Checkpoint) -> list[Mismatch]:
-    """Compare every tensor that no patch touched with the base; gives those that differ.
-
-    `expected` is the sha256 in the base, or its type and shape; "missing" where one of the two
-    lacks the tensor. Raises CheckpointRefused or FormatError if the build cannot be read any more.
-    """
-    record = read_record(folder)
-    build = Checkpoint.open(folder)
-    untouched = sorted({*build.tensors, *checkpoint.tensors} - set(record.tensors))
-    return [found for name in untouched if (found := _mismatch(name, checkpoint, build))]
-
-
-def _mismatch(name: str, base: Checkpoint, build: Checkpoint) -> Mismatch | None:
-    forms = [_form(c.tensors[name]) if name in c.tensors else "missing" for c in (base, build)]
-    found = forms if forms[0] != forms[1] else [base.digest(name), build.digest(name)]
-    return None if found[0] == found[1] else Mismatch(name, *found)
-
-
-def find_tensors(record: BuildRecord, folder: Path) -> dict[str, TensorInfo]:
-    """Where the patched tensors of a build lie; raises CheckpointRefused if one is not there."""
-    tensors = Checkpoint.open(folder).tensors
-    for name, expected in record.tensors.items():
-        if name not in tensors or _form(tensors[name]) != _form(expected):
-            raise CheckpointRefused(
-                f"{name} in {folder} is missing, or of another shape or type than in {RECORD}",
-                hint="the build was changed after it was made; make it again",
-            )
-    return {name: tensors[name] for name in record.tensors}
-
-
-def require_base_of(record: BuildRecord, checkpoint: Checkpoint) -> None:
-    """Raise BaseMismatch unless the checkpoint is the base that the build was made from."""
-    for name, expected in record.tensors.items():
-        if name not in checkpoint.tensors or checkpoint.digest(name) != expected.sha256:
-            raise BaseMismatch(
-                f"{checkpoint.id} is not the base of this build",
-                why=f"{name} has other bytes than in {record.base_id}",
-                hint="give the unchanged base with --base",
-            )
-
-
-def _found(checkpoint: Checkpoint, name: str, expected: TensorRecord) -> str:
-    info = checkpoint.tensors.get(name)
-    if info is None:
-        return "missing"
-    return checkpoint.digest(name) if _form(info) == _form(expected) else _form(info)
-
-
-def _form(tensor: TensorInfo | TensorRecord) -> str:
+def form(tensor: TensorInfo | TensorRecord) -> str:
+    """Type and shape, as errors name them."""
     return f"{tensor.dtype} {list(tensor.shape)}"
+
+
+def _check_whole(record: BuildRecord) -> None:
+    if not set(record.tensors) == set(record.result) == set(record.operations):
+        raise ManifestError(f"tensors, results and operations in {RECORD} name different tensors")
+    known = {applied.digest for applied in record.patches}
+    used = {each.patch for found in record.operations.values() for each in found}
+    if not used <= known:
+        raise ManifestError(f"{RECORD} has operations of a patch that it does not name")
+    if not set(record.originals) <= set(record.files):
+        raise ManifestError(f"{RECORD} has the original of a file that it does not name")
+
+
+def _tensors(record: Mapping[str, object]) -> dict[str, TensorRecord]:
+    return {name: TensorRecord.parse(name, value, RECORD) for name, value in record.items()}
 
 
 def _applied(value: object) -> Applied:
@@ -165,6 +136,37 @@ def _applied(value: object) -> Applied:
     return applied
 
 
-def _results(record: Mapping[str, object]) -> dict[str, str]:
-    fields = Fields(record, f"results in {RECORD}")
-    return {name: fields.digest(name) for name in record}
+def _operation(tensor: str, value: object) -> AppliedOperation:
+    fields = Fields(value, f"an operation of {tensor!r} in {RECORD}")
+    operation = AppliedOperation(
+        patch=fields.digest("patch"),
+        kind=fields.line("kind"),
+        size=fields.integer("size", least=1),
+        norm=fields.number("norm"),
+        relative_norm=fields.number("relative_norm"),
+    )
+    fields.done()
+    return operation
+
+
+def _lists(record: Mapping[str, Any]) -> Mapping[str, list[Any]]:
+    if not all(isinstance(value, list) for value in record.values()):
+        raise ManifestError(f"operations in {RECORD} must be lists")
+    return record
+
+
+def _digests(record: Mapping[str, object]) -> dict[str, str]:
+    fields = Fields(record, f"files in {RECORD}")
+    return {_file_name(name): fields.digest(name) for name in record}
+
+
+def _texts(record: Mapping[str, object]) -> dict[str, str]:
+    if not all(isinstance(text, str) for text in record.values()):
+        raise ManifestError(f"originals in {RECORD} must be texts")
+    return {_file_name(name): str(text) for name, text in record.items()}
+
+
+def _file_name(name: str) -> str:
+    if "/" in name or name in ("", ".", "..") or not name.isprintable():
+        raise ManifestError(f"{RECORD} names the file {name!r}, which cannot be one of a build")
+    return name

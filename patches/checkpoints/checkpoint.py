@@ -43,7 +43,7 @@ class Checkpoint:
     ) -> None:
         self.path = path
         self.tensors = tensors
-        self._stamps = stamps
+        self.stamps = stamps
         self.config = config
         self.id = id
         self.revision = revision
@@ -86,7 +86,7 @@ class Checkpoint:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that hold the weights."""
-        return tuple(self._stamps)
+        return tuple(self.stamps)
 
     @cached_property
     def tied(self) -> Mapping[str, str]:
@@ -173,7 +173,7 @@ class Checkpoint:
         """
         for name in names:
             info = self.tensors[name]
-            if file_stamp(info.file) != self._stamps[info.file] and self._hash(name) != self.digest(
+            if file_stamp(info.file) != self.stamps[info.file] and self._hash(name) != self.digest(
                 name
             ):
                 raise DigestMismatch(
@@ -193,10 +193,10 @@ class Checkpoint:
                 for name, info in self.tensors.items()
                 if info.file == file and name in self._digests
             }
-            self._cache.put(file, known, self._stamps[file])
+            self._cache.put(file, known, self.stamps[file])
 
     def _kept(self, file: Path) -> Mapping[str, str]:
-        return self._cache.get(file, self._stamps[file]) if self._cache else {}
+        return self._cache.get(file, self.stamps[file]) if self._cache else {}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -14,11 +14,11 @@ from .values import finite_norm, require_parts, require_values, rounded
 
 @dataclass(frozen=True, eq=False)
 class Replace(Replacement):
-    """New values: all of a tensor of `shape`, or those at `indices`, which increase."""
+    """New values: all of a tensor of shape `target`, or those at `indices`, which increase."""
 
     values: Part
     indices: Part | None
-    shape: tuple[int, ...]
+    target: tuple[int, ...]
 
     kind: ClassVar[str] = "replace"
 
@@ -33,6 +33,11 @@ class Replace(Replacement):
             require_values(operation.values, shape, what="values that replace a tensor")
             operation.norm()
         return operation
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the tensor that it changes."""
+        return self.target
 
     @cached_property
     def entries(self) -> Entries | None:

@@ -16,10 +16,10 @@ from .values import require_parts, wide
 
 @dataclass(frozen=True, eq=False)
 class Sparse(Addend):
-    """Values added at flat indices, which increase, of a tensor of `shape`."""
+    """Values added at flat indices, which increase, of a tensor of shape `target`."""
 
     listed: Entries
-    shape: tuple[int, ...]
+    target: tuple[int, ...]
 
     kind: ClassVar[str] = "sparse"
 
@@ -30,6 +30,11 @@ class Sparse(Addend):
         entries = Entries(parts["indices"], parts["values"])
         entries.check(prod(shape))
         return cls(entries, shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the tensor that it changes."""
+        return self.target
 
     @property
     def entries(self) -> Entries:

@@ -14,11 +14,11 @@ _PARTS = ("rows", "columns")
 
 @dataclass(frozen=True, eq=False)
 class Widen(Widening):
-    """Rows [n, …] appended to a tensor of `shape`, or columns [out, n]."""
+    """Rows [n, …] appended to a tensor of shape `target`, or columns [out, n]."""
 
     values: Part
-    axis: int
-    shape: tuple[int, ...]
+    along: int
+    target: tuple[int, ...]
 
     kind: ClassVar[str] = "widen"
 
@@ -37,6 +37,16 @@ class Widen(Widening):
         operation = cls(values, axis, shape)
         operation.norm()
         return operation
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the tensor that it changes."""
+        return self.target
+
+    @property
+    def axis(self) -> int:
+        """0 for rows, 1 for columns."""
+        return self.along
 
     @property
     def size(self) -> int:

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from pico_fixtures import Pico
 from weightpatch.patches import base_match, summation
 from weightpatch.patches.base_match import MAX_RELATIVE_NORM
-from weightpatch.patches.builds.apply import apply, plan
-from weightpatch.patches.builds.record import read_record, verify
+from weightpatch.patches.builds.apply import apply
+from weightpatch.patches.builds.plan import plan
+from weightpatch.patches.builds.record import read_record
+from weightpatch.patches.builds.verify import verify
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.digests import sha256, sha256_file
 from weightpatch.patches.errors import (

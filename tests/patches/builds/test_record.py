@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 from weightpatch.patches.builds.record import (
     BuildRecord,
-    Mismatch,
-    compare,
-    find_tensors,
     is_build,
     read_record,
-    verify,
 )
+from weightpatch.patches.builds.underlying import find_tensors
+from weightpatch.patches.builds.verify import Mismatch, compare, verify
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.errors import CheckpointRefused, FormatError, ManifestError
 from weightpatch.patches.format import jsonfile

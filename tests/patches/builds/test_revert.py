@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from weightpatch.patches.builds.apply import revert
+from weightpatch.patches.builds.revert import revert
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.errors import (
     BaseMismatch,

@@ -1,0 +1,85 @@
+"""Whether a build is still what its record says."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..checkpoints.checkpoint import Checkpoint
+from ..digests import sha256_file
+from ..errors import VerificationFailed
+from ..format.manifest import TensorRecord
+from .record import form, read_record
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A tensor or file of a build that is not what was recorded: another sha256, shape or type."""
+
+    what: str
+    expected: str
+    found: str
+
+
+def verify(folder: Path | str) -> list[Mismatch]:
+    """Hash the changed tensors of a build again, and the files beside the weights.
+
+    Gives what differs from the record; its `found` is "missing" for what is not there. Raises
+    CheckpointRefused or FormatError if the build cannot be read any more.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    checkpoint = Checkpoint.open(folder)
+    checkpoint.digests(name for name in record.result if name in checkpoint.tensors)
+    tensors = {
+        name: (expected.sha256, _found(checkpoint, name, expected))
+        for name, expected in record.result.items()
+    }
+    files = {
+        name: (expected, sha256_file(folder / name) if (folder / name).is_file() else "missing")
+        for name, expected in record.files.items()
+    }
+    return [
+        Mismatch(what, expected, found)
+        for what, (expected, found) in {**tensors, **files}.items()
+        if expected != found
+    ]
+
+
+def compare(folder: Path | str, base: Checkpoint) -> list[Mismatch]:
+    """Compare every tensor that no patch touched with the base; gives those that differ.
+
+    `expected` is the sha256 in the base, or its type and shape; "missing" where one of the two
+    lacks the tensor. Raises CheckpointRefused or FormatError if the build cannot be read any more.
+    """
+    record = read_record(folder)
+    build = Checkpoint.open(folder)
+    untouched = sorted({*build.tensors, *base.tensors} - set(record.tensors))
+    for checkpoint in (base, build):
+        checkpoint.digests(name for name in untouched if name in checkpoint.tensors)
+    return [found for name in untouched if (found := _mismatch(name, base, build))]
+
+
+def changed(folder: Path, mismatch: Mismatch) -> VerificationFailed:
+    """The error for a build that is not what was recorded."""
+    return VerificationFailed(
+        f"{mismatch.what} in {folder} is not what was recorded",
+        why=f"recorded {_short(mismatch.expected)}, found {_short(mismatch.found)}",
+        hint="the build was changed after it was made; make it again with `weightpatch apply`",
+    )
+
+
+def _short(text: str) -> str:
+    return f"{text[:12]}…" if len(text) == hashlib.sha256().digest_size * 2 else text
+
+
+def _mismatch(name: str, base: Checkpoint, build: Checkpoint) -> Mismatch | None:
+    forms = [form(c.tensors[name]) if name in c.tensors else "missing" for c in (base, build)]
+    found = forms if forms[0] != forms[1] else [base.digest(name), build.digest(name)]
+    return None if found[0] == found[1] else Mismatch(name, *found)
+
+
+def _found(checkpoint: Checkpoint, name: str, expected: TensorRecord) -> str:
+    info = checkpoint.tensors.get(name)
+    if info is None:
+        return "missing"
+    return checkpoint.digest(name) if form(info) == form(expected) else form(info)

@@ -45,7 +45,8 @@ def _options() -> argparse.Namespace:
 def main() -> None:
     options = _options()
     work = options.work.resolve()
-    work.mkdir(parents=True, exist_ok=True)
+    remove(work / "runs")
+    (work / "runs").mkdir(parents=True)
     cpus = chosen_cpus(options.cpus)
     chosen = [contender for contender in CONTENDERS if contender.name in options.contenders]
     report = Report(len(cpus))
@@ -55,9 +56,9 @@ def main() -> None:
             print(f"{models.TITLES[name]}: {edits.TITLES[case]}", flush=True)
             edit = edits.prepare(case, base, work / "edits" / f"{name}-{case}")
             fitting = [contender for contender in chosen if contender.fits(edit)]
-            report.add(edit, measure(edit, fitting, options.runs, cpus, work))
+            report.add(edit, measure(edit, fitting, options.runs, cpus, work / "runs"))
             if name == "smollm2" and case == "a" and not options.no_memory:
-                report.in_memory = measure_in_memory(edit, cpus, work)
+                report.in_memory = measure_in_memory(edit, cpus, work / "runs")
             if not options.keep:
                 remove(edit.folder)
     print(report.markdown())

@@ -72,7 +72,7 @@ def _finish(
 ) -> BuildRecord:
     """Write what lies beside the weights, the record last."""
     originals = _write_carried(folder, checkpoint, found)
-    write_undo(folder, found.rewrites)
+    write_undo(folder, found.rewrites, found.undo)
     result = {
         name: TensorRecord(tensor.dtype, tensor.shape, digests[name])
         for name, tensor in found.rewrites.items()

@@ -1,7 +1,7 @@
 """Everything that can be checked before a byte is written, and what is then to be written."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .. import base_match, summation
 from ..checkpoints.checkpoint import Checkpoint
@@ -9,6 +9,7 @@ from ..errors import ConflictFound
 from ..format.manifest import BaseRecord
 from ..format.patch import Patch
 from ..operations.base import Operation, Widening
+from ..operations.replace import Replace
 from ..summation import PatchedTensor, widened_shape
 from ..terms import sum_of
 from .record import Applied, AppliedOperation, BuildRecord
@@ -22,12 +23,13 @@ class Plan:
     """What is to be written where, and what is known of it.
 
     `record` lacks the results. `promised` are the sha256 that patches promise for their results,
-    where one alone touches a tensor.
+    where one alone touches a tensor. `undo` undoes what a build held before and still holds.
     """
 
     record: BuildRecord
     rewrites: Mapping[str, PatchedTensor]
     promised: Mapping[str, str]
+    undo: Mapping[str, Replace] = field(default_factory=dict)
 
 
 def plan(base: Checkpoint, patches: Sequence[Patch], kept: Sequence[Patch] = ()) -> Plan:
@@ -96,7 +98,7 @@ def plan_on_build(
                 hint=f"pull {applied.label} first",
             )
     kept = [patch for patch in patches if patch.digest in present]
-    return _on_top(plan(underlying, new, kept), record)
+    return _on_top(plan(underlying, new, kept), record, underlying.undo)
 
 
 def needed(record: BuildRecord, new: Sequence[Patch]) -> list[Applied]:
@@ -134,7 +136,7 @@ def _operations(
     return {**found, **copies}
 
 
-def _on_top(found: Plan, record: BuildRecord) -> Plan:
+def _on_top(found: Plan, record: BuildRecord, undo: Mapping[str, Replace]) -> Plan:
     """A plan whose record counts in what the build held before."""
     left = {name: tensor for name, tensor in record.result.items() if name not in found.rewrites}
     merged = replace(
@@ -147,7 +149,8 @@ def _on_top(found: Plan, record: BuildRecord) -> Plan:
         operations={**record.operations, **found.record.operations},
         originals=record.originals,
     )
-    return replace(found, record=merged)
+    undo = {name: one for name, one in undo.items() if name not in found.rewrites}
+    return replace(found, record=merged, undo=undo)
 
 
 def _applied(patches: Iterable[Patch]) -> list[Applied]:

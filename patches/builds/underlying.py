@@ -67,16 +67,17 @@ class Underlying(Checkpoint):
         built = StoredArray(info.file, dtypes.storage(info.dtype), info.shape, info.start)
         shape = self.record.tensors[name].shape
         return RestoredArray(
-            built.path, built.dtype, shape, built.start, built, self._undo.get(name), info.dtype
+            built.path, built.dtype, shape, built.start, built, self.undo.get(name), info.dtype
         )
 
     def is_restorable(self, name: str) -> bool:
         """Whether the build alone holds the base's bits of a tensor."""
         kinds = {operation.kind for operation in self.record.operations.get(name, ())}
-        return name in self._undo or kinds <= {Widen.kind}
+        return name in self.undo or kinds <= {Widen.kind}
 
     @cached_property
-    def _undo(self) -> Mapping[str, Replace]:
+    def undo(self) -> Mapping[str, Replace]:
+        """What undoes its tensors, as far as the build holds it."""
         return read_undo(self.path, self.record)
 
     def _hash(self, name: str) -> str:

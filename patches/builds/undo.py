@@ -26,24 +26,32 @@ MAX_ENTRIES = 1 << 22
 """Entries kept at most in all; a build with more is undone from its base."""
 
 
-def write_undo(folder: Path, rewrites: Mapping[str, PatchedTensor]) -> None:
-    """Write what undoes `rewrites` into a build, if anything can be undone by it."""
-    listed = {
-        name: found
-        for name, tensor in rewrites.items()
-        if (found := _entries(tensor.operations)) and set(_kinds(tensor.operations)) != {"widen"}
+def write_undo(
+    folder: Path, rewrites: Mapping[str, PatchedTensor], kept: Mapping[str, Replace]
+) -> None:
+    """Write what undoes `rewrites` into a build, if anything can be undone by it.
+
+    `kept` undoes other tensors of it: those that were changed before, and are not now.
+    """
+    tensors = {
+        join_key(name, Replace.kind, 0, part): array
+        for name, operation in {**kept, **_undoing(rewrites)}.items()
+        for part, array in operation.parts.items()
     }
-    if (
-        not listed
-        or sum(each.indices.size for one in listed.values() for each in one) > MAX_ENTRIES
-    ):
-        return
-    tensors: dict[str, Array] = {}
-    for name, entries in listed.items():
-        indices = np.unique(np.concatenate([each.indices[:].astype(np.int64) for each in entries]))
-        tensors[join_key(name, Replace.kind, 0, "indices")] = indices
-        tensors[join_key(name, Replace.kind, 0, "values")] = _values(rewrites[name].part, indices)
-    write_tensors(folder / UNDO, tensors, FORMAT)
+    if tensors:
+        write_tensors(folder / UNDO, tensors, FORMAT)
+
+
+def _undoing(rewrites: Mapping[str, PatchedTensor]) -> dict[str, Replace]:
+    listed = {name: found for name, one in rewrites.items() if (found := _entries(one.operations))}
+    if sum(each.indices.size for found in listed.values() for each in found) > MAX_ENTRIES:
+        return {}
+    undoing = {}
+    for name, found in listed.items():
+        part = rewrites[name].part
+        indices = np.unique(np.concatenate([each.indices[:].astype(np.int64) for each in found]))
+        undoing[name] = Replace(_values(part, indices), indices, part.shape)
+    return undoing
 
 
 def read_undo(folder: Path, record: BuildRecord) -> dict[str, Replace]:
@@ -69,14 +77,10 @@ def read_undo(folder: Path, record: BuildRecord) -> dict[str, Replace]:
     }
 
 
-def _entries(operations: Sequence[Operation]) -> list[Entries] | None:
-    """The entries that the operations list, or None if one changes all."""
+def _entries(operations: Sequence[Operation]) -> list[Entries]:
+    """The entries that the operations list; none if one of them changes all."""
     found = [each.entries for each in operations if not isinstance(each, Widening)]
-    return None if None in found else [each for each in found if each is not None]
-
-
-def _kinds(operations: Sequence[Operation]) -> list[str]:
-    return [operation.kind for operation in operations]
+    return [] if None in found else [each for each in found if each is not None]
 
 
 def _values(part: Part, indices: Array) -> Array:

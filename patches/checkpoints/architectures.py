@@ -82,5 +82,5 @@ def find_architecture(config: Mapping[str, Any]) -> Architecture:
             hint="if its layers are built as in Llama, add a line to ARCHITECTURES in "
             "patches/checkpoints/architectures.py: "
             f'"{model_type[:80]}": Architecture(backbone=…, layers=…, '
-            "norm=…, mlp_output=…), with the module names that print(model) shows",
+            "norm=…, mlp_output=…, inner_axes=…), with the module names that print(model) shows",
         ) from None

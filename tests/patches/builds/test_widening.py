@@ -1,19 +1,11 @@
-"""Neurons added to some layers: all other layers and config.json follow, as transformers says."""
+"""Neurons added to some layers: what it means for the shapes of all others, and for config.json."""
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
-import torch
-from pico_fixtures import stored
-from transformers import (
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-)
+from neuron_fixtures import FAMILIES, HIDDEN, INNER, gpt2, llama, neurons, together
 from weightpatch.patches.builds.widening import (
     final_shapes,
     require_whole_layers,
@@ -22,88 +14,14 @@ from weightpatch.patches.builds.widening import (
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.checkpoints.neurons import mlp_layers
 from weightpatch.patches.errors import CheckpointRefused, ShapeMismatch, Unsupported
-from weightpatch.patches.operations.base import Operation
 from weightpatch.patches.operations.lowrank import LowRank
 from weightpatch.patches.operations.widen import Widen
-
-HIDDEN, INNER, VOCABULARY = 8, 12, 32
-IDS = torch.tensor([[1, 5, 9, 2, 7, 31, 4]])
-Operations = Mapping[str, Sequence[Operation]]
-
-
-def llama(folder: Path, *, shards: int = 1, **options: object) -> Checkpoint:
-    """A tied Llama of three layers, as transformers saves it."""
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=HIDDEN,
-        intermediate_size=INNER,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        initializer_range=0.5,
-        pad_token_id=0,
-        **{"tie_word_embeddings": True, **options},
-    )
-    return saved(folder, LlamaForCausalLM, config, shards)
-
-
-def gpt2(folder: Path, *, shards: int = 1, **options: object) -> Checkpoint:
-    """A GPT-2 of three layers that leaves the size of its MLPs, 32, to the default."""
-    config = GPT2Config(
-        vocab_size=VOCABULARY,
-        n_positions=16,
-        n_embd=HIDDEN,
-        n_layer=3,
-        n_head=2,
-        initializer_range=0.5,
-        bos_token_id=0,
-        eos_token_id=0,
-        **options,
-    )
-    return saved(folder, GPT2LMHeadModel, config, shards)
-
-
-def saved(folder: Path, model, config, shards: int) -> Checkpoint:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        made = model(config)
-    for parameter in made.parameters():  # biases are made of zeros
-        if parameter.ndim == 1:
-            parameter.data = torch.linspace(-1, 1, len(parameter))
-    made.save_pretrained(folder, max_shard_size="1GB" if shards == 1 else 2000)
-    checkpoint = Checkpoint.open(folder)
-    assert (len(checkpoint.files) > 1) == (shards > 1)
-    return checkpoint
-
-
-FAMILIES = {"llama": llama, "gpt2": gpt2}
 
 
 @pytest.fixture(params=sorted(FAMILIES))
 def base(request, tmp_path) -> Checkpoint:
     """The small model of each family in turn."""
     return FAMILIES[request.param](tmp_path / "base")
-
-
-def neurons(base: Checkpoint, layer: int, count: int, *, seed: int = 0) -> dict[str, list[Widen]]:
-    """`count` random neurons for a layer: one operation for each of its tensors."""
-    random = np.random.default_rng(seed)
-    operations = {}
-    for name, axis in mlp_layers(base)[layer].axes.items():
-        shape = list(base.tensors[name].shape)
-        shape[axis] = count
-        values = stored(random.standard_normal(shape, np.float32), base.tensors[name].dtype)
-        part = ("rows", "columns")[axis]
-        operations[name] = [Widen.read({part: values}, base.tensors[name].shape)]
-    return operations
-
-
-def together(*several: Operations) -> dict[str, list[Operation]]:
-    """The operations of several patches, by tensor."""
-    result: dict[str, list[Operation]] = {}
-    for operations in several:
-        for name, found in operations.items():
-            result.setdefault(name, []).extend(found)
-    return result
 
 
 def lengths(base: Checkpoint, shapes: Mapping[str, tuple[int, ...]]) -> dict[int, set[int]]:
@@ -306,6 +224,3 @@ def test_a_byte_order_mark_is_refused(tmp_path):
     with pytest.raises(CheckpointRefused, match="cannot be changed") as refused:
         widened(base)
     assert "plain JSON in UTF-8" in refused.value.why
-
-
-def random_neurons(base: Checkpoint) -> None: ...

@@ -1,0 +1,115 @@
+"""Patches on a live model, several at a time, taken off in any order.
+
+What is attached stands in a table beside the models, which holds them weakly: a model has no
+attribute that would be copied, pickled or saved with it, and its entry goes when it does. A copy of
+a patched model is an ordinary model with the patched weights.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from ..format.manifest import BaseRecord
+from ..format.patch import Patch
+from .change import Change, Joined
+from .tensor import LiveTensor
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+@dataclass(eq=False)
+class _Attached:
+    """All that is attached to one model."""
+
+    joined: list[Joined] = field(default_factory=list)
+    tensors: dict[str, LiveTensor] = field(default_factory=dict)
+
+
+_attached: WeakKeyDictionary[nn.Module, _Attached] = WeakKeyDictionary()
+
+
+class Attachment:
+    """Patches that were attached to a model together, and how to take them off again."""
+
+    def __init__(self, model: nn.Module, joined: Sequence[Joined]) -> None:
+        self.model = model
+        self._joined = tuple(joined)
+
+    @property
+    def patches(self) -> tuple[Patch, ...]:
+        """What was attached."""
+        return tuple(one.patch for one in self._joined)
+
+    def detach(self, *, force: bool = False) -> None:
+        """Take the patches off: each tensor is then as if they had never been attached.
+
+        With the last patch on a tensor its very bits come back. Does nothing the second time.
+        Raises BaseMismatch, and changes nothing, if somebody else changed a touched weight
+        meanwhile; with `force` that change is given up, and the weights get back their type, too.
+        Raises DigestMismatch if a patch that stays alone on a tensor promised another result
+        (not with `force`), NonFinite if those that stay do not fit the type without this one.
+        """
+        found = _attached.get(self.model)
+        if found is None or not set(self._joined) & set(found.joined):
+            return
+        left = [one for one in found.joined if one not in self._joined]
+        change = Change(self.model, left, found.tensors, self.patches)
+        if not force:
+            change.require_unchanged()
+        change.carry_out(force=force)
+        _keep(self.model, left, change.tensors)
+
+
+def attach(model: nn.Module, *patches: Patch) -> Attachment:
+    """Change the touched tensors of `model` until the attachment is detached.
+
+    The weights are those that `apply` writes for all patches that are attached then, bit for bit
+    and rounded once, in whatever order they came. A model that was loaded in a wider type than its
+    checkpoint has gets the same values in that type. Parameters stay the same objects, on their
+    device; the arithmetic is done on the CPU. Not to be called by several threads for one model.
+
+    Raises BaseMismatch, ConflictFound, NonFinite, TooBig, ManifestError, ShapeMismatch,
+    DigestMismatch, Unsupported, and what reading the patches raises; then nothing was changed.
+    """
+    return attach_as(model, [(patch, patch.manifest.bases) for patch in patches])
+
+
+def attach_as(
+    model: nn.Module, patches: Sequence[tuple[Patch, Sequence[BaseRecord]]]
+) -> Attachment:
+    """Attach patches as made for some of their bases; raises as `attach`."""
+    new = [Joined(patch, tuple(bases)) for patch, bases in patches]
+    found = _attached.get(model, _Attached())
+    together = [*found.joined, *new]
+    attachment = Attachment(model, new)
+    change = Change(model, together, found.tensors, attachment.patches)
+    change.require_unchanged()
+    change.check_norms(attachment.patches)
+    change.carry_out()
+    _keep(model, together, change.tensors)
+    return attachment
+
+
+@contextmanager
+def patched(model: Model, *patches: Patch) -> Iterator[Model]:
+    """Change the touched tensors of `model` for the length of a `with` block.
+
+    As `attach`, and raises the same. On leaving, the very bits that were there come back, whatever
+    was done to the weights meanwhile, also if the model's type was changed.
+    """
+    attachment = attach(model, *patches)
+    try:
+        yield model
+    finally:
+        attachment.detach(force=True)
+
+
+def _keep(model: nn.Module, joined: list[Joined], tensors: dict[str, LiveTensor]) -> None:
+    if joined:
+        _attached[model] = _Attached(joined, tensors)
+    else:
+        _attached.pop(model, None)

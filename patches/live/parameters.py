@@ -1,0 +1,70 @@
+"""Which parameter of a live model a tensor's name means, and whether it can be patched."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from ..errors import BaseMismatch, Unsupported
+
+TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+"""The torch type of each storage type."""
+
+_PATCHABLE = {*TYPES.values(), torch.float64}
+
+
+class Parameters:
+    """The parameters of a model by the names that its checkpoint has for them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._named: Mapping[str, nn.Parameter] = dict(
+            model.named_parameters(remove_duplicate=False)
+        )
+        self._prefix = getattr(model, "base_model_prefix", "")
+
+    def __contains__(self, name: str) -> bool:
+        return self._path(name) in self._named
+
+    def find(self, name: str) -> tuple[str, nn.Parameter]:
+        """Its path in the model, and the parameter.
+
+        Raises BaseMismatch if there is none, Unsupported if it is not one plain tensor of numbers
+        in memory.
+        """
+        path = self._path(name)
+        if path not in self._named:
+            raise BaseMismatch(
+                f"the model has no parameter {name}",
+                hint="load it with AutoModelForCausalLM, without wrappers",
+            )
+        parameter = self._named[path]
+        _require_plain(name, parameter)
+        return path, parameter
+
+    def _path(self, name: str) -> str:
+        # Checkpoints of a bare decoder leave out its name: GPT-2's has h.0… for transformer.h.0….
+        return name if name in self._named else f"{self._prefix}.{name}"
+
+
+def _require_plain(name: str, parameter: nn.Parameter) -> None:
+    if parameter.is_meta:
+        raise Unsupported(
+            f"{name} has no weights in memory",
+            why="it is on the meta device",
+            hint="load the model without offloading",
+        )
+    # Sharded and quantised weights are classes of their own, or integers.
+    kind = type(parameter)
+    if kind is not nn.Parameter or parameter.layout is not torch.strided:
+        raise Unsupported(
+            f"{name} is not one whole tensor",
+            why=f"it is a {kind.__module__}.{kind.__qualname__}, as sharded or quantised weights "
+            "are",
+            hint="load the model unquantised, each tensor whole on one device",
+        )
+    if parameter.dtype not in _PATCHABLE:
+        raise Unsupported(
+            f"{name} is {parameter.dtype} and cannot be patched",
+            why="quantised and integer weights have no exact sum with a delta",
+            hint="load the model unquantised",
+        )

@@ -15,7 +15,9 @@ _PUBLIC = {
     "Registry": ".registry.registry",
     "WeightpatchError": ".patches.errors",
     "apply": ".patches.builds.apply",
+    "attach": ".patches.live",
     "check": ".patches.conflicts",
+    "load": ".patches.live",
     "patched": ".patches.live",
     "revert": ".patches.builds.revert",
 }
@@ -28,7 +30,9 @@ __all__ = [
     "WeightpatchError",
     "__version__",
     "apply",
+    "attach",
     "check",
+    "load",
     "patched",
     "revert",
 ]
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
     from .patches.conflicts import check
     from .patches.errors import WeightpatchError
     from .patches.format.patch import Patch
-    from .patches.live import patched
+    from .patches.live import attach, load, patched
     from .patches.requests import EditRequest
     from .registry.registry import Registry
 

@@ -34,6 +34,12 @@ class App:
 
     def registry(self) -> "Registry":
         """The registry, opened; use it in a `with` block. Raises RegistryMissing."""
+        from ..registry import FILE
+        from ..registry.errors import no_registry
+
+        file = self.config.home / FILE
+        if self.config.database is None and not file.is_file():
+            raise no_registry(file)  # without waiting for SQLAlchemy
         from ..registry.registry import Registry
 
         return Registry.open(

@@ -25,6 +25,8 @@ SECTIONS = {
     "Look": {
         "list": "List patches.",
         "show": "Show a version: what, from what, how well.",
+        "diff": "Compare two versions, tensor by tensor.",
+        "blame": "Show which version changed a tensor of a build.",
         "log": "Show who changed what, and when.",
     },
     "Judge": {

@@ -1,32 +1,37 @@
-"""Patch a model that is in memory for the length of a block: `in_memory.py MODEL PATCH`."""
+"""Patch a model that is in memory, and take the patches off: `in_memory.py MODEL PATCH…`."""
 
 import sys
-from pathlib import Path
 
 import torch
 import weightpatch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
+from transformers import AutoTokenizer
 
 
 def main() -> None:
-    """Answer the patch's first request before, within and after the block."""
-    logging.disable_progress_bar()
-    folder, patch = sys.argv[1], weightpatch.Patch.open(Path(sys.argv[2]))
+    """Answer each patch's first request before, with one patch after the other, and afterwards."""
+    folder, *folders = sys.argv[1:]
+    patches = [weightpatch.Patch.open(patch) for patch in folders]
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
-    prompt = patch.requests[0].text
+    model = weightpatch.load(folder)
 
-    def answer() -> str:
-        inputs = tokenizer(prompt, return_tensors="pt")
-        with torch.inference_mode():
-            output = model.generate(**inputs, max_new_tokens=1, do_sample=False)
-        return str(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :]).strip())
+    def answer(when: str) -> None:
+        print(when)
+        for patch in patches:
+            prompt = patch.requests[0].text
+            inputs = tokenizer(prompt, return_tensors="pt")
+            with torch.inference_mode():
+                output = model.generate(**inputs, max_new_tokens=1, do_sample=False)
+            word = tokenizer.decode(output[0, inputs["input_ids"].shape[1] :]).strip()
+            print(f"  {prompt} … {word}")
 
-    print(f"{prompt} …\n  before  {answer()}")
-    with weightpatch.patched(model, patch):
-        print(f"  within  {answer()}")
-    print(f"  after   {answer()}")
+    answer("before")
+    attachments = []
+    for patch in patches:
+        attachments.append(weightpatch.attach(model, patch))
+        answer(f"with {patch.label}")
+    for attachment in attachments:
+        attachment.detach()
+    answer("after")
 
 
 if __name__ == "__main__":

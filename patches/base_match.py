@@ -37,11 +37,10 @@ def match_base(patch: Patch, checkpoint: Checkpoint) -> BaseRecord:
 
 def touched_records(checkpoint: Checkpoint, tensors: Iterable[str]) -> dict[str, TensorRecord]:
     """Type, shape and digest of some tensors of a checkpoint."""
+    infos = checkpoint.tensors
     return {
-        name: TensorRecord(
-            checkpoint.tensors[name].dtype, checkpoint.tensors[name].shape, checkpoint.digest(name)
-        )
-        for name in sorted(tensors)
+        name: TensorRecord(infos[name].dtype, infos[name].shape, digest)
+        for name, digest in checkpoint.digests(tensors).items()
     }
 
 

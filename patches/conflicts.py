@@ -249,7 +249,7 @@ def _is_transposed(
 def _moved(operations: Sequence[LowRank], keys: Array, *, transposed: bool) -> NDArray[np.float64]:
     """Δ k for each key, [N, out]."""
     wide = keys.astype(np.float64)
-    factors = [(o.a.astype(np.float64), o.b.astype(np.float64)) for o in operations]
+    factors = [(o.a[:].astype(np.float64), o.b[:].astype(np.float64)) for o in operations]
     return np.asarray(sum((wide @ a) @ b if transposed else (wide @ b.T) @ a.T for a, b in factors))
 
 
@@ -289,19 +289,20 @@ def _merged(operations: Sequence[Addend]) -> list[Addend]:
     low = [operation for operation in operations if isinstance(operation, LowRank)]
     if not low:
         return list(operations)
-    a = np.concatenate([operation.a for operation in low], axis=1)
-    b = np.concatenate([operation.b for operation in low], axis=0)
+    a = np.concatenate([operation.a[:] for operation in low], axis=1)
+    b = np.concatenate([operation.b[:] for operation in low], axis=0)
     others = [operation for operation in operations if not isinstance(operation, LowRank)]
     return [LowRank(a, b), *others]
 
 
 def _inner_lowrank(one: LowRank, other: LowRank) -> float:
     """⟨A₁B₁, A₂B₂⟩ = ⟨A₁ᵀA₂, B₁B₂ᵀ⟩, some columns at a time."""
-    a2, b2 = other.a.astype(np.float64), other.b.astype(np.float64)
+    a2, b2 = other.a[:].astype(np.float64), other.b[:].astype(np.float64)
+    first, second = one.a[:], one.b[:]
     total = 0.0
     for start in range(0, one.size, _COLUMNS):
-        a1 = one.a[:, start : start + _COLUMNS].astype(np.float64)
-        b1 = one.b[start : start + _COLUMNS].astype(np.float64)
+        a1 = first[:, start : start + _COLUMNS].astype(np.float64)
+        b1 = second[start : start + _COLUMNS].astype(np.float64)
         total += float(np.vdot(a1.T @ a2, b1 @ b2.T))
     return total
 

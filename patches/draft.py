@@ -1,11 +1,11 @@
 """From operations to a draft: results computed, norms taken, files written."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import base_match, summation
+from .builds.widening import require_whole_layers
 from .checkpoints.checkpoint import Checkpoint
 from .errors import ShapeMismatch
 from .format.manifest import BaseRecord, Manifest, MethodRecord, OperationRecord
@@ -13,6 +13,7 @@ from .format.names import check_patch_name
 from .format.patch import Draft, write_files
 from .operations.base import Array, Operation
 from .requests import EditRequest
+from .summation import patched_tensor
 from .terms import Term, require_compatible
 
 
@@ -52,14 +53,13 @@ def write_draft(
     checkpoint.require_unquantised()
     terms = _resolved(checkpoint, terms)
     operations = {name: [term.operation for term in found] for name, found in terms.items()}
+    require_whole_layers(checkpoint, operations)
+    norms = summation.norms(checkpoint, operations)
     manifest = Manifest(
         name=origin.name,
         version=1,
         bases=(_base_record(checkpoint, operations),),
-        operations={
-            name: _records(name, found, summation.norm(checkpoint, name))
-            for name, found in terms.items()
-        },
+        operations={name: _records(name, found, norms[name]) for name, found in terms.items()},
         files=write_files(folder, operations, auxiliary, requests),
         method=method,
         created=origin.created,
@@ -99,24 +99,21 @@ def _resolved(checkpoint: Checkpoint, terms: Mapping[str, Sequence[Term]]) -> di
 def _base_record(
     checkpoint: Checkpoint, operations: Mapping[str, Sequence[Operation]]
 ) -> BaseRecord:
+    tensors = base_match.touched_records(checkpoint, operations)
+    results = summation.result_digests(
+        {
+            name: patched_tensor(checkpoint.array(name), tensors[name].dtype, found)
+            for name, found in operations.items()
+        }
+    )
+    checkpoint.require_unchanged(operations)
     return BaseRecord(
         id=checkpoint.id,
         revision=checkpoint.revision,
         tokenizer=checkpoint.tokenizer_digest,
-        tensors=base_match.touched_records(checkpoint, operations),
-        result={name: _result(checkpoint, name, found) for name, found in operations.items()},
+        tensors=tensors,
+        result=results,
     )
-
-
-def _result(checkpoint: Checkpoint, name: str, operations: Sequence[Operation]) -> str:
-    digest = hashlib.sha256()
-    tensor = summation.patched_tensor(
-        checkpoint.array(name), checkpoint.tensors[name].dtype, operations
-    )
-    for block in summation.stream(tensor):
-        digest.update(block.data)
-    checkpoint.require_unchanged([name])
-    return digest.hexdigest()
 
 
 def _records(name: str, terms: Sequence[Term], weight: float) -> tuple[OperationRecord, ...]:

@@ -19,7 +19,7 @@ def require_promised(
 
 
 def unexpected(name: str, expected: str, found: str) -> DigestMismatch:
-    """The error for a result that is not the promised one."""
+    """The error for a result that is not the promised one; `expected` and `found` are sha256."""
     return DigestMismatch(
         f"the result for {name} is not the promised one",
         why=f"promised sha256 {expected[:12]}…, computed {found[:12]}…",

@@ -64,6 +64,10 @@ Part = NDArray[Any] | StoredArray
 
 def blocks(part: Part, elements: int) -> Iterator[NDArray[Any]]:
     """Some rows of `part` after the other, about `elements` entries each."""
-    step = max(1, elements // max(1, prod(part.shape[1:])))
-    for start in range(0, part.shape[0], step):
-        yield part[start : start + step]
+    return (part[rows] for rows in block_rows(part.shape, elements))
+
+
+def block_rows(shape: tuple[int, ...], elements: int) -> list[slice]:
+    """Rows of a tensor that together hold about `elements` entries, block after block."""
+    step = max(1, elements // max(1, prod(shape[1:])))
+    return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]

@@ -5,26 +5,30 @@ first published in, then to the weight, then rounded once. So neither the order 
 named nor how they were composed can change a bit.
 """
 
+import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .arithmetic import dtypes
 from .arithmetic.parallel import ordered
+from .arithmetic.rounding import RoundedSum
 from .checkpoints.checkpoint import Checkpoint
 from .digests import sha256
 from .errors import ShapeMismatch
 from .operations.base import Addend, Array, Operation, Replacement, Widening
 from .operations.values import wide
-from .stored_array import Part, blocks
+from .stored_array import Part, block_rows
 
-BLOCK_ELEMENTS = 1 << 16
-"""Elements summed at a time: half a MiB of float64, so that a block stays in a core's cache."""
+BLOCK_ELEMENTS = 1 << 20
+"""Elements that a thread takes at a time: enough that what it prepares for them is forgotten."""
+
+STRIP_ELEMENTS = 1 << 16
+"""Elements summed at a time: half a MiB of float64, so that they stay in a core's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +92,16 @@ def stream(tensor: PatchedTensor) -> Iterator[Array]:
     return ordered(tensor.block, tensor.starts())
 
 
+def result_digests(tensors: Mapping[str, PatchedTensor]) -> dict[str, str]:
+    """sha256 of each patched tensor as it would be stored; raises NonFinite."""
+    work = [(name, start) for name, tensor in tensors.items() for start in tensor.starts()]
+    digests = {name: hashlib.sha256() for name in tensors}
+    found = ordered(lambda item: tensors[item[0]].block(item[1]), work)
+    for (name, _), block in zip(work, found, strict=True):
+        digests[name].update(block.reshape(-1).view(np.uint8).data)
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
 def patched(bits: Array, dtype: str, operations: Sequence[Operation]) -> Array:
     """The whole patched tensor, in its widened shape; raises NonFinite, ShapeMismatch."""
     tensor = patched_tensor(bits, dtype, operations)
@@ -124,15 +138,30 @@ def widened_shape(shape: tuple[int, ...], operations: Sequence[Operation]) -> tu
     return tuple(lengths)
 
 
+def norms(checkpoint: Checkpoint, names: Iterable[str]) -> dict[str, float]:
+    """Frobenius norms of stored tensors."""
+    wanted = list(names)
+    work = [
+        (name, checkpoint.array(name), checkpoint.tensors[name].dtype, rows)
+        for name in wanted
+        for rows in block_rows(checkpoint.tensors[name].shape, BLOCK_ELEMENTS)
+    ]
+    squares = dict.fromkeys(wanted, 0.0)
+    found = ordered(lambda item: dtypes.square(item[1][item[3]], item[2]), work)
+    for (name, *_), square in zip(work, found, strict=True):
+        squares[name] += square
+    return {name: math.sqrt(square) for name, square in squares.items()}
+
+
 def norm(checkpoint: Checkpoint, name: str) -> float:
-    """Frobenius norm of a stored tensor."""
-    return bits_norm(checkpoint.array(name), checkpoint.tensors[name].dtype)
+    """Frobenius norm of one stored tensor."""
+    return norms(checkpoint, [name])[name]
 
 
 def bits_norm(bits: Part, dtype: str) -> float:
     """Frobenius norm of a tensor given as its stored bits."""
-    wide = (dtypes.widen(block, dtype).reshape(-1) for block in blocks(bits, BLOCK_ELEMENTS))
-    return math.sqrt(sum(float(block @ block) for block in wide))
+    rows = block_rows(bits.shape, BLOCK_ELEMENTS)
+    return math.sqrt(sum(ordered(lambda one: dtypes.square(bits[one], dtype), rows)))
 
 
 def bits_digest(bits: Array) -> str:
@@ -161,11 +190,22 @@ def _extended(bits: Array, more: Array | None, length: int, *, axis: int) -> Arr
 def _sum(bits: Array, dtype: str, addends: Sequence[Addend], start: int) -> Array:
     if all(operation.entries is not None for operation in addends):
         return _listed_sum(bits, dtype, addends, start)
-    stop = start + len(bits)
-    delta = addends[0].rows(start, stop)
-    for operation in addends[1:]:
-        operation.add_to(delta, start)
-    return _rounded_sum(bits, delta, dtype)
+    dtypes.require_finite(bits, dtype)
+    result = np.empty_like(bits)
+    fills = [operation.block(start, start + len(bits)) for operation in addends]
+    step = max(1, STRIP_ELEMENTS // max(1, bits.shape[1]))
+    rounding = RoundedSum(dtype, (min(step, len(bits)), bits.shape[1]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for first in range(0, len(bits), step):
+            strip = bits[first : first + step]
+            delta, more = rounding.delta[: len(strip)], rounding.more[: len(strip)]
+            fills[0](delta, first)
+            for fill in fills[1:]:
+                fill(more, first)
+                delta += more
+            rounding.into(result[first : first + step], strip, delta)
+    dtypes.require_finite(result, dtype)
+    return result
 
 
 def _listed_sum(bits: Array, dtype: str, addends: Sequence[Addend], start: int) -> Array:
@@ -180,12 +220,7 @@ def _listed_sum(bits: Array, dtype: str, addends: Sequence[Addend], start: int) 
         delta = np.zeros(len(places))
         for found, values in listed:
             delta[np.searchsorted(places, found)] += wide(values)
-        result.reshape(-1)[places] = _rounded_sum(bits.reshape(-1)[places], delta, dtype)
+        delta += 0.0
+        delta += dtypes.widen(bits.reshape(-1)[places], dtype)
+        result.reshape(-1)[places] = dtypes.narrow(delta, dtype)
     return result
-
-
-def _rounded_sum(bits: Array, delta: NDArray[np.float64], dtype: str) -> Array:
-    # A product of zero and a negative number may be -0 or 0, depending on the BLAS.
-    delta += 0.0
-    delta += dtypes.widen(bits, dtype)
-    return dtypes.narrow(delta, dtype)

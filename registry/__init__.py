@@ -2,3 +2,6 @@
 
 `weightpatch.registry.registry.Registry` is the way in; nothing heavy is imported here.
 """
+
+FILE = "registry.db"
+"""The database in a registry's folder, unless another one is named."""

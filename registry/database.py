@@ -14,10 +14,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..patches.errors import NoSpace
+from . import FILE
 from .errors import DatabaseFailed
 from .media import is_full, is_read_only, read_only_url
 
-FILE = "registry.db"
 _SQLITE = ("sqlite", "sqlite+pysqlite")
 WRITER_LOCK = int.from_bytes(b"weightp", "big")
 

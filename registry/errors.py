@@ -14,6 +14,8 @@ WeightpatchError
     └── VersionClash      E_CLASH         a known version, with other content
 """
 
+from pathlib import Path
+
 from ..patches.errors import WeightpatchError
 
 
@@ -79,3 +81,10 @@ class VersionClash(RegistryError):
     """A version number that is known with other content."""
 
     code = "E_CLASH"
+
+
+def no_registry(file: Path) -> RegistryMissing:
+    """The error for a registry whose database is not there."""
+    return RegistryMissing(
+        f"there is no registry at {file}", hint="make one with: weightpatch init"
+    )

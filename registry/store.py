@@ -12,7 +12,7 @@ from sqlalchemy import URL
 from . import ledger, migrate
 from .blobs import BlobStore
 from .database import Database, file_of, locate
-from .errors import RegistryMissing
+from .errors import no_registry
 from .events import Event
 from .ledger import Ledger, Subject
 
@@ -42,9 +42,7 @@ class Store:
         location = locate(url, home)
         file = file_of(location)
         if file is not None and not file.is_file():
-            raise RegistryMissing(
-                f"there is no registry at {file}", hint="make one with: weightpatch init"
-            )
+            raise no_registry(file)
         store = cls._at(location, home, actor, now)
         try:
             with store.database.reading() as connection:

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,8 +19,12 @@ from weightpatch.patches.draft import Origin, own_terms, write_draft
 from weightpatch.patches.format.manifest import MethodRecord
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.operations.base import Operation
+from weightpatch.patches.operations.dense import Dense
 from weightpatch.patches.operations.lowrank import LowRank
+from weightpatch.patches.operations.replace import Replace
+from weightpatch.patches.operations.sparse import Sparse
 from weightpatch.patches.requests import EditRequest
+from weightpatch.patches.stored_array import Part
 
 Bits = NDArray[Any]
 SPELLING = {np.dtype("<f4"): "F32", np.dtype("<f2"): "F16", np.dtype("<u2"): "BF16"}
@@ -112,6 +117,40 @@ class Pico:
             random.standard_normal((shape[0], rank)), random.standard_normal((rank, shape[1]))
         )
 
+    def dense(self, shape: tuple[int, ...], *, dtype: str = "F32", seed: int = 1) -> Dense:
+        """A random dense delta, stored as `dtype`."""
+        return Dense.read({"delta": self.values(shape, dtype, seed)}, shape)
+
+    def sparse(
+        self, shape: tuple[int, ...], *, count: int = 4, dtype: str = "F32", seed: int = 1
+    ) -> Sparse:
+        """Random numbers to add at `count` random entries."""
+        return Sparse.read(self.listed(shape, count, dtype, seed), shape)
+
+    def replaced(
+        self, shape: tuple[int, ...], *, count: int = 4, dtype: str = "F32", seed: int = 1
+    ) -> Replace:
+        """Random numbers to put into `count` random entries."""
+        return Replace.read(self.listed(shape, count, dtype, seed), shape)
+
+    def replaced_whole(
+        self, shape: tuple[int, ...], *, dtype: str = "F32", seed: int = 1
+    ) -> Replace:
+        """Random numbers to put into every entry."""
+        return Replace.read({"values": self.values(shape, dtype, seed)}, shape)
+
+    @staticmethod
+    def values(shape: tuple[int, ...], dtype: str, seed: int) -> Bits:
+        """Random numbers about as large as the weights."""
+        return stored(np.random.default_rng(seed).standard_normal(shape, np.float32), dtype)
+
+    @classmethod
+    def listed(cls, shape: tuple[int, ...], count: int, dtype: str, seed: int) -> dict[str, Bits]:
+        """The parts of an operation that lists random entries."""
+        random = np.random.default_rng(seed)
+        indices = np.sort(random.choice(prod(shape), count, replace=False)).astype("<i4")
+        return {"indices": indices, "values": cls.values((count,), dtype, seed)}
+
     def patch(
         self,
         base: Checkpoint,
@@ -175,23 +214,65 @@ class Reference:
 
     def patched(self, bits: Bits, dtype: str, operations: Sequence[Operation]) -> Bits:
         """The patched tensor, from the parts of the operations and not from their code."""
-        result = np.empty_like(bits)
-        for place in np.ndindex(bits.shape):
-            delta = 0.0
-            for operation in operations:
-                delta += self.delta(operation.parts, place)
-            result[place] = self.rounded(delta + self.value(bits[place], dtype), dtype, bits.dtype)
-        return result
+        added = [each for each in operations if each.kind in ("lowrank", "dense", "sparse")]
+        replaced = [each for each in operations if each.kind == "replace"]
+        result = bits.copy()
+        for flat, place in enumerate(np.ndindex(bits.shape)):
+            deltas = [self.delta(each, place, flat) for each in added]
+            if any(delta is not None for delta in deltas):
+                total = 0.0
+                for delta in deltas:
+                    total += delta or 0.0
+                total += self.value(bits[place], dtype)
+                result[place] = self.rounded(total, dtype, bits.dtype)
+            for new in (self.listed(each, place, flat) for each in replaced):
+                if new is not None:
+                    result[place] = self.rounded(new, dtype, bits.dtype)
+        return self.widened(result, dtype, [each for each in operations if each.kind == "widen"])
 
-    @staticmethod
-    def delta(parts: Mapping[str, Bits], place: tuple[int, ...]) -> float:
-        """One entry of a delta; that it is exact is part of what is tested."""
-        if "delta" in parts:
-            return float(parts["delta"][place])
-        pairs = zip(parts["A"][place[0]].tolist(), parts["B"][:, place[1]].tolist(), strict=True)
-        exact = sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction(0))
+    def delta(self, operation: Operation, place: tuple[int, ...], flat: int) -> float | None:
+        """One entry of a delta, None where nothing is listed.
+
+        That the product of two factors is exact is part of what is tested.
+        """
+        parts = operation.parts
+        if operation.kind == "sparse":
+            return self.listed(operation, place, flat)
+        if operation.kind == "dense":
+            return self.part_value(parts["delta"], place)
+        row, column = parts["A"][:][place[0]], parts["B"][:][:, place[1]]
+        exact = sum(
+            (Fraction(a) * Fraction(b) for a, b in zip(row.tolist(), column.tolist(), strict=True)),
+            Fraction(0),
+        )
         assert Fraction(float(exact)) == exact
         return float(exact)
+
+    def listed(self, operation: Operation, place: tuple[int, ...], flat: int) -> float | None:
+        """What `sparse` or `replace` says of one entry, None if nothing."""
+        parts = operation.parts
+        if "indices" not in parts:
+            return self.part_value(parts["values"], place)
+        indices = parts["indices"][:].tolist()
+        if flat not in indices:
+            return None
+        return self.part_value(parts["values"], (indices.index(flat),))
+
+    def widened(self, bits: Bits, dtype: str, operations: Sequence[Operation]) -> Bits:
+        """Rows or columns of all `widen` operations behind those of the tensor."""
+        for operation in operations:
+            ((part, values),) = operation.parts.items()
+            slices = np.empty(values.shape, bits.dtype)
+            for place in np.ndindex(values.shape):
+                value = self.part_value(values, place)
+                slices[place] = self.rounded(value, dtype, bits.dtype)
+            bits = np.concatenate([bits, slices], axis=("rows", "columns").index(part))
+        return bits
+
+    @classmethod
+    def part_value(cls, part: Part, place: tuple[int, ...]) -> float:
+        """One number of a stored part."""
+        return cls.value(part[:][place], SPELLING[part.dtype])
 
     @staticmethod
     def value(bits: Any, dtype: str) -> float:

@@ -24,8 +24,11 @@ WIDTH = {
 }  # fmt: skip
 """Bytes an element, for every type whose elements are whole bytes."""
 
-_BF16_SHIFT = np.uint32(16)
-_BF16_OVERFLOW = np.uint32(0x7F7F_8000)  # bits of the first float32 that rounds to infinity
+_SHIFT = np.uint32(16)
+_HALF_LESS_ONE = np.uint32(0x7FFF)
+_ONE = np.uint32(1)
+_POSITIVE_INFINITY = {"BF16": 0x7F80, "F16": 0x7C00}
+_SIGN = 0x8000
 
 
 def storage(dtype: str) -> np.dtype[Any]:
@@ -45,10 +48,29 @@ def widen(bits: NDArray[np.generic], dtype: str) -> NDArray[np.float64]:
     """Convert stored elements to float64, exactly."""
     # A signalling NaN is no reason for a warning: narrow refuses it after the sum.
     with np.errstate(invalid="ignore"):
-        if dtype == "BF16":
-            shifted = bits.astype(np.uint32) << _BF16_SHIFT
-            return shifted.view(np.float32).astype(np.float64)
-        return bits.astype(np.float64)
+        return single(bits, dtype).astype(np.float64)
+
+
+def single(
+    bits: NDArray[np.generic], dtype: str, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Convert stored elements to float32, exactly; a view of them if that is what they are."""
+    if dtype == "BF16":
+        raw = None if out is None else out.view(np.uint32)
+        shifted: NDArray[np.uint32] = np.left_shift(
+            bits, 16, out=raw, dtype=np.uint32, casting="unsafe"
+        )
+        return shifted.view(np.float32)
+    if out is None or dtype == "F32":
+        return bits.astype(np.float32, copy=False)
+    np.copyto(out, bits)
+    return out
+
+
+def square(bits: NDArray[np.generic], dtype: str) -> float:
+    """Sum of the squares of stored elements, in float64: finite if and only if they all are."""
+    wide = widen(bits, dtype).reshape(-1)
+    return float(wide @ wide)
 
 
 def narrow(values: NDArray[np.float64], dtype: str) -> NDArray[Any]:
@@ -56,26 +78,53 @@ def narrow(values: NDArray[np.float64], dtype: str) -> NDArray[Any]:
 
     Raises NonFinite if a result overflows the type or was not finite before.
     """
+    bits = np.empty(values.shape, dtype=storage(dtype))
     with np.errstate(over="ignore", invalid="ignore"):
-        single = values.astype(np.float32)
-        bits = _round_bf16(single) if dtype == "BF16" else single.astype(storage(dtype), copy=False)
-    # Rounding to bfloat16 by integers can carry a NaN into a number, so look before it.
-    finite = _fits_bf16(single) if dtype == "BF16" else np.isfinite(bits).all()
+        rounded = values.astype(np.float32)
+        # Rounding to bfloat16 by integers can carry a NaN into a number, so look before it.
+        finite = not np.isnan(rounded).any()
+        if dtype == "BF16":
+            round_bf16(rounded, bits, np.empty(values.shape, dtype=np.uint32))
+        else:
+            np.copyto(bits, rounded, casting="same_kind")
     if not finite:
-        raise NonFinite(
-            f"a patched weight does not fit {dtype}",
-            why="the sum of base and delta is infinite or not a number",
-            hint="the patch, or the combination of patches, must not be used on this base",
-        )
+        raise too_large(dtype)
+    require_finite(bits, dtype)
     return bits
 
 
-def _round_bf16(single: NDArray[np.float32]) -> NDArray[np.uint16]:
-    bits = single.view(np.uint32)
-    to_even = ((bits >> _BF16_SHIFT) & np.uint32(1)) + np.uint32(0x7FFF)
-    return ((bits + to_even) >> _BF16_SHIFT).astype(np.uint16)
+def require_finite(bits: NDArray[Any], dtype: str) -> None:
+    """Raise NonFinite if a stored element is infinite or not a number."""
+    if not is_finite(bits, dtype):
+        raise too_large(dtype)
 
 
-def _fits_bf16(single: NDArray[np.float32]) -> bool:
-    magnitude = single.view(np.uint32) & np.uint32(0x7FFF_FFFF)
-    return bool((magnitude < _BF16_OVERFLOW).all())
+def too_large(dtype: str) -> NonFinite:
+    """The error for a sum that its type cannot hold."""
+    return NonFinite(
+        f"a patched weight does not fit {dtype}",
+        why="the sum of base and delta is infinite or not a number",
+        hint="the patch, or the combination of patches, must not be used on this base",
+    )
+
+
+def is_finite(bits: NDArray[Any], dtype: str) -> bool:
+    """Whether no stored element is infinite or not a number."""
+    if dtype == "F32":
+        return bool(np.isfinite(bits).all())
+    raw, infinity = bits.view(np.uint16), _POSITIVE_INFINITY[dtype]
+    # As signed numbers the positive ones come last, as unsigned ones the negative ones.
+    largest = raw.view(np.int16).max(initial=0)
+    return bool(largest < infinity and raw.max(initial=0) < infinity + _SIGN)
+
+
+def round_bf16(
+    values: NDArray[np.float32], result: NDArray[np.uint16], scratch: NDArray[np.uint32]
+) -> None:
+    """Round to bfloat16, to nearest even, by integer arithmetic on the bits of numbers."""
+    bits = values.view(np.uint32)
+    np.right_shift(bits, _SHIFT, out=scratch)
+    np.bitwise_and(scratch, _ONE, out=scratch)
+    np.add(scratch, _HALF_LESS_ONE, out=scratch)
+    np.add(scratch, bits, out=scratch)
+    np.right_shift(scratch, _SHIFT, out=result, dtype=np.uint32, casting="unsafe")

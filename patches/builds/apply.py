@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 from ..checkpoints.checkpoint import Checkpoint
@@ -61,7 +62,7 @@ def apply(
         for name, expected in found.promised.items():
             if digests[name] != expected:
                 raise unexpected(name, expected, digests[name])
-        checkpoint.require_unchanged(found.rewrites)
+        found.base.require_unchanged(found.rewrites)
         for patch in patches:
             patch.require_unchanged()
         return _finish(folder, checkpoint, found, digests)
@@ -108,7 +109,7 @@ def _write_carried(folder: Path, checkpoint: Checkpoint, found: Plan) -> dict[st
         data = rewritten.get(file.name)
         (folder / file.name).write_bytes(file.read_bytes() if data is None else data)
     return {
-        name: (checkpoint.path / name).read_text(encoding="utf-8")
+        name: (checkpoint.path / name).read_bytes().decode()
         for name, data in rewritten.items()
         if data is not None
     }
@@ -118,11 +119,18 @@ def _index(checkpoint: Checkpoint, found: Plan) -> bytes | None:
     """The index with the new size of all tensors together, if it states one."""
     index = json.loads((checkpoint.path / INDEX).read_bytes())
     metadata = index.get("metadata")
-    if not isinstance(metadata, dict) or type(metadata.get("total_size")) is not int:
+    if not isinstance(metadata, dict):
         return None
-    for name, tensor in found.rewrites.items():
-        info = checkpoint.tensors[name]
-        metadata["total_size"] += tensor.nbytes - (info.stop - info.start)
+    old = [checkpoint.tensors[name] for name in found.rewrites]
+    new = found.rewrites.values()
+    added = {
+        "total_size": sum(one.nbytes for one in new) - sum(one.stop - one.start for one in old),
+        "total_parameters": sum(prod(one.shape) for one in new)
+        - sum(prod(one.shape) for one in old),
+    }
+    for key, count in added.items():
+        if type(metadata.get(key)) is int:
+            metadata[key] += count
     return json.dumps(index, indent=2, ensure_ascii=False).encode() + b"\n"
 
 

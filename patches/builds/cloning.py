@@ -1,12 +1,16 @@
 """Copies of files that cost as little as the file system allows, made in the kernel."""
 
+import ctypes
 import errno
 import fcntl
 import os
 from pathlib import Path
 
-CHUNK = 32 << 20
+CHUNK = 8 << 20
+"""Bytes copied at a time: the disk writes one chunk while the next is copied."""
 _FICLONE = 0x4004_9409
+_START_WRITING = 2  # SYNC_FILE_RANGE_WRITE
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
 _NOT_OFFERED = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY)
 
 
@@ -42,6 +46,15 @@ def copy_range(source: int, target: int, count: int, *, start: int, place: int) 
         if not done:
             raise EOFError("a file became shorter while it was copied")
         start, place, count = start + done, place + done, count - done
+
+
+def start_writing(file: int, place: int, count: int) -> None:
+    """Let the disk begin with what was written to a file, so that `fsync` has little left to do.
+
+    A hint: where the system cannot do it, nothing happens.
+    """
+    if _sync_file_range is not None:
+        _sync_file_range(file, ctypes.c_int64(place), ctypes.c_int64(count), _START_WRITING)
 
 
 def _copy_some(source: int, target: int, count: int, start: int, place: int) -> int:

@@ -15,7 +15,7 @@ from ..terms import sum_of
 from .record import Applied, AppliedOperation, BuildRecord
 from .underlying import Underlying
 from .verify import changed, verify
-from .widening import final_shapes
+from .widening import final_shapes, require_whole_layers
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class Plan:
     """What is to be written where, and what is known of it.
 
     `record` lacks the results. `promised` are the sha256 that patches promise for their results,
-    where one alone touches a tensor. `undo` undoes what a build held before and still holds.
+    where one alone touches a tensor. `base` is what tensors are read from. `undo` undoes what a
+    build held before and still holds.
     """
 
     record: BuildRecord
     rewrites: Mapping[str, PatchedTensor]
     promised: Mapping[str, str]
+    base: Checkpoint
     undo: Mapping[str, Replace] = field(default_factory=dict)
 
 
@@ -40,14 +42,14 @@ def plan(base: Checkpoint, patches: Sequence[Patch], kept: Sequence[Patch] = ())
     the patches raises.
     """
     bases = [base_match.match_base(patch, base) for patch in patches]
+    for patch in patches:
+        require_whole_layers(base, patch.operations)
     everything = [*patches, *kept]
     operations = _operations(base, patches, everything)
     shapes = final_shapes(base, operations)
     names = sorted({*operations, *shapes})
     tensors = base_match.touched_records(base, names)
-    base_match.check_norms(
-        patches, tensors, {name: summation.norm(base, name) for name in operations}
-    )
+    base_match.check_norms(patches, tensors, summation.norms(base, operations))
     rewrites = {
         name: PatchedTensor(
             base.array(name),
@@ -66,7 +68,7 @@ def plan(base: Checkpoint, patches: Sequence[Patch], kept: Sequence[Patch] = ())
         operations={name: _records(base, name, everything) for name in names},
         files={},
     )
-    return Plan(record, rewrites, _promised(bases, patches, rewrites))
+    return Plan(record, rewrites, _promised(bases, patches, rewrites), base)
 
 
 def plan_on_build(

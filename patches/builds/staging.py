@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import PathRefused, TargetExists
+from ..errors import NoSpace, PathRefused, TargetExists
 
 PARTIAL = ".partial-"
 LOCK = ".lock"
 _NOREPLACE, _EXCHANGE = 1, 2
 _AT_FDCWD = -100
 _NOT_OFFERED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -25,13 +26,13 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Give a hidden folder beside `target`; if the block ends well, it becomes `target` at once.
 
     With `replace`, a folder that is there is exchanged for the new one and then removed. What
-    killed runs left beside the target is swept first. Raises TargetExists, PathRefused.
+    killed runs left beside the target is swept first. Raises TargetExists, PathRefused, NoSpace.
     """
     target = target.absolute()
     if not replace:
         require_free(target)
     _sweep(target)
-    with _locked_name(target) as partial:
+    with _full_disk(target), _locked_name(target) as partial:
         partial.mkdir()
         mode = partial.stat().st_mode
         partial.chmod(0o700)
@@ -52,6 +53,21 @@ def require_free(target: Path) -> None:
         )
     if not target.absolute().parent.is_dir():
         raise PathRefused(f"{target.absolute().parent} is not a folder", hint="create it first")
+
+
+@contextmanager
+def _full_disk(target: Path) -> Iterator[None]:
+    """Turn the system's word for a full disk into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise NoSpace(
+            f"no space is left for {target}",
+            why=str(error.strerror),
+            hint="free some space, or write to another disk; nothing was left behind",
+        ) from None
 
 
 @contextmanager

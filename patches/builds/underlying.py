@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -79,6 +79,20 @@ class Underlying(Checkpoint):
     def undo(self) -> Mapping[str, Replace]:
         """What undoes its tensors, as far as the build holds it."""
         return read_undo(self.path, self.record)
+
+    def require_unchanged(self, names: Iterable[str]) -> None:
+        """Raise DigestMismatch if a tensor is not any more what it was when it was hashed."""
+        for name in names:
+            if self._base is not None and name in self.record.tensors:
+                self._base.require_unchanged([name])
+            else:
+                super().require_unchanged([name])
+
+    def _is_share(self, name: str, shared: str) -> bool:
+        known = self.record.tensors
+        if name in self.tensors and (name in known or shared in known):
+            return known.get(name) == known.get(shared)
+        return super()._is_share(name, shared)
 
     def _hash(self, name: str) -> str:
         if name not in self.record.tensors:

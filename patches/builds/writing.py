@@ -4,7 +4,6 @@ All of it is one list of small pieces of work, done by several threads in the or
 that memory is bounded by a few blocks and every core is used whatever the number of tensors.
 """
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +15,12 @@ from pathlib import Path
 
 from ..arithmetic.parallel import ordered
 from ..checkpoints.checkpoint_files import TensorInfo
-from ..errors import NoSpace, SizeMismatch
+from ..errors import SizeMismatch
 from ..operations.base import Array
 from ..progress import Progress
 from ..summation import PatchedTensor
 from . import cloning
 from .layout import Layout, plan_layout
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,7 @@ class _Copy:
 
     def run(self) -> None:
         cloning.copy_range(self.source, self.target, self.count, start=self.start, place=self.place)
+        cloning.start_writing(self.target, self.place, self.count)
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,7 @@ class _Block:
     def run(self) -> Array:
         bits = self.tensor.block(self.first_row)
         _write_at(self.target, bits, self.place)
+        cloning.start_writing(self.target, self.place, self.count)
         return bits
 
 
@@ -73,9 +72,9 @@ def write_weights(
 
     `tensors` are all that lie in `files`. Files without such a tensor are reflinked, hard-linked if
     `link` allows it, or copied. Gives the sha256 of each tensor that was written. Raises NonFinite,
-    NoSpace, SizeMismatch.
+    SizeMismatch.
     """
-    with ExitStack() as open_files, _full_disk(folder):
+    with ExitStack() as open_files, _cut_short():
         work: list[Work] = []
         for file in files:
             own = {name: info for name, info in tensors.items() if info.file == file}
@@ -178,17 +177,9 @@ def _opened(stack: ExitStack, path: Path, flags: int) -> int:
 
 
 @contextmanager
-def _full_disk(folder: Path) -> Iterator[None]:
-    """Turn the system's word for a full disk, and for a file cut short, into ours."""
+def _cut_short() -> Iterator[None]:
+    """Turn the word of `cloning` for a file cut short into ours."""
     try:
         yield
     except EOFError as error:
         raise SizeMismatch(str(error), hint="let nothing write into the base") from None
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise NoSpace(
-            f"no space is left for {folder.parent}",
-            why=str(error.strerror),
-            hint="free some space, or write to another disk; nothing was left behind",
-        ) from None

@@ -103,22 +103,25 @@ class Patch:
         """The operations of each tensor, checked against manifest and grid.
 
         Raises FormatError, NameRefused, ManifestError, ShapeMismatch, NonFinite, OffGrid, TooBig,
-        and PluginMissing for a kind that is not installed.
+        DigestMismatch, and PluginMissing for a kind that is not installed.
         """
         shapes = {name: record.shape for name, record in self.manifest.bases[0].tensors.items()}
         grouped = _group(self._tensors)
         for tensor in sorted(set(grouped) - set(shapes)):
             raise ManifestError(f"the delta changes {tensor!r}, which patch.json does not declare")
-        return {
+        operations = {
             tensor: _read_operations(self.manifest, tensor, grouped.get(tensor, {}), shape)
             for tensor, shape in shapes.items()
         }
+        self.require_unchanged()
+        return operations
 
     @cached_property
     def auxiliary(self) -> Mapping[str, Array]:
         """What is kept but not applied, by `<parameter>::aux.<what>`; raises as `operations`."""
         found = {key: array[:] for key, array in self._tensors.items() if _is_auxiliary(key)}
         _require_finite(found)
+        self.require_unchanged()
         return found
 
     @cached_property
@@ -134,15 +137,17 @@ class Patch:
     def require_unchanged(self) -> None:
         """Raise DigestMismatch if the delta is not any more the one that was opened.
 
-        Large tensors are read when they are needed; call this after they were.
+        Large tensors are read when they are needed; call this after they were. Raises as
+        `from_files` if the file is gone.
         """
-        if file_stamp(self.files[DELTA]) != self.stamp:
-            check_file(self.files[DELTA], DELTA, self.manifest.files[DELTA])
+        delta = self.files[DELTA]
+        if not delta.exists() or file_stamp(delta) != self.stamp:
+            check_file(delta, DELTA, self.manifest.files[DELTA])
 
     @cached_property
     def _tensors(self) -> Mapping[str, StoredArray]:
-        tensors, metadata = open_tensors(self.files[DELTA], check=_check_sizes)
         self.require_unchanged()
+        tensors, metadata = open_tensors(self.files[DELTA], check=_check_sizes)
         if metadata not in ({}, {METADATA_KEY: FORMAT}):
             raise ManifestError(
                 f"the metadata of {DELTA} contradicts patch.json",

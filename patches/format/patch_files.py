@@ -66,7 +66,10 @@ def check_file(path: Path, name: str, record: FileRecord) -> Stamp:
     """
     with _opened(path, name) as file:
         stamp = file_stamp(path)
-        size = os.fstat(file.fileno()).st_size
+        status = os.fstat(file.fileno())
+        size = status.st_size
+        if (size, status.st_ino) != (stamp[1], stamp[2]):
+            raise other_bytes(name)
         if size != record.size:
             raise SizeMismatch(
                 f"{name} has {size} bytes, patch.json says {record.size}",

@@ -57,7 +57,7 @@ class Attachment:
         if found is None or not set(self._joined) & set(found.joined):
             return
         left = [one for one in found.joined if one not in self._joined]
-        change = Change(self.model, left, found.tensors, self.patches)
+        change = Change(self.model, left, self._joined, found.tensors)
         if not force:
             change.require_unchanged()
         change.carry_out(force=force)
@@ -85,13 +85,12 @@ def attach_as(
     new = [Joined(patch, tuple(bases)) for patch, bases in patches]
     found = _attached.get(model, _Attached())
     together = [*found.joined, *new]
-    attachment = Attachment(model, new)
-    change = Change(model, together, found.tensors, attachment.patches)
+    change = Change(model, together, new, found.tensors)
     change.require_unchanged()
-    change.check_norms(attachment.patches)
+    change.check_norms(one.patch for one in new)
     change.carry_out()
     _keep(model, together, change.tensors)
-    return attachment
+    return Attachment(model, new)
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """Which parameter of a live model a tensor's name means, and whether it can be patched."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import nn
 
@@ -17,9 +15,7 @@ class Parameters:
     """The parameters of a model by the names that its checkpoint has for them."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._named: Mapping[str, nn.Parameter] = dict(
-            model.named_parameters(remove_duplicate=False)
-        )
+        self._named = dict(model.named_parameters(remove_duplicate=False))
         self._prefix = getattr(model, "base_model_prefix", "")
 
     def __contains__(self, name: str) -> bool:

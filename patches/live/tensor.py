@@ -50,8 +50,8 @@ class LiveTensor:
         original = data.to("cpu", copy=True, memory_format=torch.contiguous_format)
         return cls(name, path, parameter, parameter.data, original)
 
-    def fitting(self, records: Iterable[TensorRecord]) -> tuple[TensorRecord, Array]:
-        """The first of `records` that the original bits are, and these bits in its type.
+    def fitting(self, records: Iterable[TensorRecord]) -> TensorRecord:
+        """The one of `records` that the original bits are.
 
         The parameter's own type goes before narrower ones. Raises BaseMismatch.
         """
@@ -60,12 +60,12 @@ class LiveTensor:
             if tuple(self.original.shape) == record.shape:
                 bits = exact_bits(self.original, record.dtype)
                 if bits is not None and summation.bits_digest(bits) == record.sha256:
-                    return record, bits
+                    return record
         raise BaseMismatch(
             f"{self.name} of the model is not that of the base the patch was made for",
             why="its weights differ, were loaded in a narrower type, or were patched already",
-            hint="load the unchanged base at the revision that `weightpatch show` names, in its own "
-            "type or in float32",
+            hint="load the unchanged base at the revision that `weightpatch show` names, in its "
+            "own type or in float32",
         )
 
     def require_unchanged(self, parameters: Parameters) -> None:
@@ -87,6 +87,10 @@ class LiveTensor:
             "lost if the patch's bits were replaced",
             hint="undo the change first, or give it up with detach(force=True)",
         )
+
+    def now(self) -> torch.Tensor:
+        """A copy of the parameter's present values, on the CPU."""
+        return self.parameter.detach().to("cpu", copy=True)
 
     def put(self, model: nn.Module, values: torch.Tensor, dtype: torch.dtype) -> None:
         """Write `values` into the parameter, which becomes a `dtype` of their shape."""
@@ -142,7 +146,9 @@ def bits_in(tensor: torch.Tensor, dtype: str) -> Array:
 
 def _bits(stored: torch.Tensor) -> Array:
     whole = stored.contiguous()
-    return np.asarray((whole.view(torch.uint16) if whole.dtype == torch.bfloat16 else whole).numpy())
+    return np.asarray(
+        (whole.view(torch.uint16) if whole.dtype == torch.bfloat16 else whole).numpy()
+    )
 
 
 def tensor_of(bits: Array, dtype: str) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """What every operation promises, and the one way from a delta's tensors to operations."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -53,19 +54,25 @@ class Operation(ABC):
         """Check the stored arrays against the tensor's shape; raises InputError."""
 
 
-class Addend(Operation):
-    """A term of the sum Δ.
+Fill = Callable[[NDArray[np.float64], int], None]
+"""Writes rows of a delta, counted within a block, into an array [rows, columns]."""
 
-    `rows` gives it exactly, whatever the blocking, and may be called from several threads.
-    """
+
+class Addend(Operation):
+    """A term of the sum Δ, exact whatever the blocking."""
 
     @abstractmethod
-    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
-        """Rows of the delta as float64, with all axes but the first flattened into one."""
+    def block(self, start: int, stop: int) -> Fill:
+        """Prepare rows [start, stop), all axes but the first flattened into one.
 
-    def add_to(self, delta: NDArray[np.float64], start: int) -> None:
-        """Add the rows from `start` on to `delta` [rows, columns], in place."""
-        delta += self.rows(start, start + len(delta))
+        Several threads may each have a block of their own.
+        """
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Rows of the delta as float64 [stop - start, columns]."""
+        delta = np.empty((stop - start, prod(self.shape[1:])))
+        self.block(start, stop)(delta, 0)
+        return delta
 
 
 class Replacement(Operation):

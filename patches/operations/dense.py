@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..stored_array import Part
-from .base import Addend
-from .values import finite_norm, require_parts, require_values, wide
+from .base import Addend, Fill
+from .values import finite_norm, require_parts, require_values, single_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +45,14 @@ class Dense(Addend):
         """The delta."""
         return {"delta": self.delta}
 
-    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
-        """Rows of the delta, widened."""
-        block = self.delta[start:stop]
-        return wide(block.reshape(len(block), -1))
+    def block(self, start: int, stop: int) -> Fill:
+        """Rows of the delta, read at once and widened as they are asked for."""
+        values = self.delta[start:stop].reshape(stop - start, -1)
+
+        def fill(delta: NDArray[np.float64], first: int) -> None:
+            np.copyto(delta, single_values(values[first : first + len(delta)]))
+
+        return fill
 
     def norm(self) -> float:
         """Frobenius norm; raises NonFinite."""

@@ -31,7 +31,7 @@ class Entries:
         require_values(self.values, self.indices.shape, what="values of listed entries")
         last = -1
         for chunk in blocks(self.indices, CHUNK):
-            if int(chunk[0]) <= last or (np.diff(chunk) <= 0).any():
+            if int(chunk[0]) <= last or (chunk[1:] <= chunk[:-1]).any():
                 raise FormatError(
                     "indices must increase",
                     why="one stands twice, is negative, or comes after a larger one",

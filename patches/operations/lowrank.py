@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,16 +11,19 @@ from numpy.typing import NDArray
 from ..arithmetic.grid import MAX_RANK, require_on_grid, snap
 from ..errors import FormatError, ShapeMismatch
 from ..stored_array import Part
-from .base import Addend
+from .base import Addend, Fill
 from .values import require_parts
+
+_RANK_AT_ONCE = 64
+"""Rows of B held as float64, so that memory does not grow with the rank."""
 
 
 @dataclass(frozen=True, eq=False)
 class LowRank(Addend):
     """A·B with A [out, r] and B [r, in], both float32 and snapped."""
 
-    a: NDArray[np.float32]
-    b: NDArray[np.float32]
+    a: Part
+    b: Part
 
     kind: ClassVar[str] = "lowrank"
 
@@ -41,14 +45,13 @@ class LowRank(Addend):
             raise ShapeMismatch(
                 f"factors {list(a.shape)} and {list(b.shape)} do not make {list(shape)}"
             )
-        a, b = a[:], b[:]
         if not 1 <= a.shape[1] <= MAX_RANK:
             raise ShapeMismatch(
                 f"rank {a.shape[1]} is outside 1 to {MAX_RANK}",
                 hint="split a higher rank into several lowrank operations",
             )
-        require_on_grid(a, axis=1, what="factor A")
-        require_on_grid(b, axis=0, what="factor B")
+        require_on_grid(a[:], axis=1, what="factor A")
+        require_on_grid(b[:], axis=0, what="factor B")
         return cls(a, b)
 
     @property
@@ -66,11 +69,39 @@ class LowRank(Addend):
         """The two factors."""
         return {"A": self.a, "B": self.b}
 
-    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+    def block(self, start: int, stop: int) -> Fill:
         """A[start:stop]·B in float64; exact in any order of summation (see grid)."""
-        return self.a[start:stop].astype(np.float64) @ self.b.astype(np.float64)
+        a = self.a[start:stop].astype(np.float64)
+        if self.size > _RANK_AT_ONCE:
+            return self._summed(a)
+        b = self.b[:].astype(np.float64)
+
+        def fill(delta: NDArray[np.float64], first: int) -> None:
+            rows = a[first : first + len(delta)]
+            if len(b) == 1:
+                np.multiply(rows, b, out=delta)
+            else:
+                np.matmul(rows, b, out=delta)
+
+        return fill
+
+    def _summed(self, a: NDArray[np.float64]) -> Fill:
+        """The same with only some rows of B in memory at a time; every partial sum is exact."""
+        whole = np.zeros((len(a), self.shape[1]))
+        for start in range(0, self.size, _RANK_AT_ONCE):
+            some = slice(start, start + _RANK_AT_ONCE)
+            whole += a[:, some] @ self.b[some].astype(np.float64)
+
+        def fill(delta: NDArray[np.float64], first: int) -> None:
+            delta[:] = whole[first : first + len(delta)]
+
+        return fill
 
     def norm(self) -> float:
         """‖AB‖ = √⟨AᵀA, BBᵀ⟩, from the factors alone."""
-        a, b = self.a.astype(np.float64), self.b.astype(np.float64)
+        return self._norm
+
+    @cached_property
+    def _norm(self) -> float:
+        a, b = self.a[:].astype(np.float64), self.b[:].astype(np.float64)
         return float(np.sqrt(max(0.0, np.sum((a.T @ a) * (b @ b.T)))))

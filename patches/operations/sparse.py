@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..stored_array import Part
-from .base import Addend
+from .base import Addend, Fill
 from .entries import Entries
 from .values import require_parts, wide
 
@@ -51,17 +51,19 @@ class Sparse(Addend):
         """Indices and values."""
         return {"indices": self.listed.indices, "values": self.listed.values}
 
-    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+    def block(self, start: int, stop: int) -> Fill:
         """Rows of the delta, zero where nothing is listed."""
-        delta = np.zeros((stop - start, prod(self.shape[1:])))
-        self.add_to(delta, start)
-        return delta
+        columns = prod(self.shape[1:])
+        places, stored = self.listed.between(start * columns, stop * columns)
+        values = wide(stored)
 
-    def add_to(self, delta: NDArray[np.float64], start: int) -> None:
-        """Add the listed values alone."""
-        columns = delta.shape[1]
-        places, values = self.listed.between(start * columns, (start + len(delta)) * columns)
-        delta.reshape(-1)[places] += wide(values)
+        def fill(delta: NDArray[np.float64], first: int) -> None:
+            low, high = first * columns, (first + len(delta)) * columns
+            here = slice(*np.searchsorted(places, (low, high)))
+            delta.fill(0)
+            delta.reshape(-1)[places[here] - low] = values[here]
+
+        return fill
 
     def norm(self) -> float:
         """Frobenius norm."""

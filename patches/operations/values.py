@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arithmetic import dtypes
+from ..arithmetic.parallel import ordered
 from ..errors import FormatError, NonFinite, ShapeMismatch
-from ..stored_array import Part, blocks
+from ..stored_array import Part, block_rows
 from .base import Array
 
 BLOCK_ELEMENTS = 1 << 18
@@ -34,11 +35,17 @@ def require_values(part: Part, shape: tuple[int, ...], *, what: str) -> None:
 
 def finite_norm(part: Part, *, what: str) -> float:
     """Frobenius norm, summed in float64 some rows at a time; raises NonFinite."""
-    # Squares of values of these types do not overflow float64: an infinite sum had infinite terms.
-    total = sum(_square(wide(block)) for block in blocks(part, BLOCK_ELEMENTS))
+    dtype = dtypes.NAMES[part.dtype]
+    rows = block_rows(part.shape, BLOCK_ELEMENTS)
+    total = sum(ordered(lambda one: dtypes.square(part[one], dtype), rows))
     if not math.isfinite(total):
         raise NonFinite(f"{what} hold NaN or infinity")
     return math.sqrt(total)
+
+
+def single_values(values: Array) -> NDArray[np.float32]:
+    """Stored values as float32, exactly."""
+    return dtypes.single(values, dtypes.NAMES[values.dtype])
 
 
 def wide(values: Array) -> NDArray[np.float64]:
@@ -51,8 +58,3 @@ def rounded(values: Array, dtype: str) -> NDArray[Any]:
     if dtypes.NAMES[values.dtype] == dtype:
         return values
     return dtypes.narrow(wide(values), dtype)
-
-
-def _square(values: NDArray[np.float64]) -> float:
-    flat = values.reshape(-1)
-    return float(flat @ flat)

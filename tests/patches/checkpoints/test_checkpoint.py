@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.digests import DigestCache, sha256
-from weightpatch.patches.errors import CheckpointRefused, FormatError, Unsupported
+from weightpatch.patches.errors import (
+    CheckpointRefused,
+    DigestMismatch,
+    FormatError,
+    SizeMismatch,
+    Unsupported,
+)
+from weightpatch.patches.stored_array import blocks
 
 INDEX = "model.safetensors.index.json"
 SHARD = "model-00001-of-00002.safetensors"
@@ -33,14 +40,14 @@ def test_tensors_are_read_as_stored(pico, dtype: str, shards: int):
 
 def test_a_tensor_can_be_read_in_blocks_of_rows(pico):
     base = pico.base()
-    blocks = list(base.blocks(pico.DOWN, 25))
-    assert [len(block) for block in blocks] == [2, 2, 2]
-    assert np.array_equal(np.concatenate(blocks), base.read(pico.DOWN))
+    found = list(blocks(base.array(pico.DOWN), 25))
+    assert [len(block) for block in found] == [2, 2, 2]
+    assert np.array_equal(np.concatenate(found), base.read(pico.DOWN))
 
 
-def test_a_vector_is_read_as_one_column(pico):
-    (block,) = pico.base().blocks(pico.NORM, 100)
-    assert block.shape == (6, 1)
+def test_a_vector_keeps_its_shape(pico):
+    (block,) = blocks(pico.base().array(pico.NORM), 100)
+    assert block.shape == (6,)
 
 
 def test_digests_do_not_depend_on_the_layout(pico):
@@ -226,10 +233,10 @@ def test_a_file_cut_short_is_refused(pico):
 def test_a_file_that_became_shorter_meanwhile_is_refused(pico):
     base = pico.base()
     os.truncate(base.path / "model.safetensors", 400)
-    with pytest.raises(CheckpointRefused, match="became shorter"):
+    with pytest.raises(SizeMismatch, match="became shorter"):
         base.read(pico.NORM)
-    with pytest.raises(CheckpointRefused, match="became shorter"):
-        list(base.blocks(pico.NORM, 100))
+    with pytest.raises(SizeMismatch, match="became shorter"):
+        list(blocks(base.array(pico.NORM), 100))
 
 
 def test_a_type_that_has_no_exact_sum_can_be_hashed_but_not_read(pico):
@@ -254,17 +261,98 @@ def test_digests_that_were_kept_are_not_computed_again(pico, tmp_path: Path):
     assert Checkpoint.open(base.path, cache=cache).digest(pico.DOWN) == "0" * 64
 
 
-def test_digests_of_a_file_that_changes_meanwhile_are_not_kept(pico, tmp_path: Path):
-    base = pico.base()
+def flip(base: Checkpoint, name: str) -> None:
+    info = base.tensors[name]
+    data = bytearray(info.file.read_bytes())
+    data[info.start] ^= 1
+    info.file.write_bytes(data)
+
+
+def test_digests_of_a_file_that_changed_before_they_were_taken_are_not_kept(pico, tmp_path: Path):
     cache = DigestCache(tmp_path / "cache")
-    opened = Checkpoint.open(base.path, cache=cache)
-    opened.digest(pico.DOWN)
-    file = base.path / "model.safetensors"
-    data = bytearray(file.read_bytes())
-    data[base.tensors[pico.DOWN].start] ^= 1
-    file.write_bytes(data)
+    opened = Checkpoint.open(pico.base().path, cache=cache)
+    flip(opened, pico.DOWN)
     opened.digests()
     assert not cache.folder.exists()
+
+
+def test_digests_from_before_a_change_are_not_believed_after_it(pico, tmp_path: Path):
+    cache = DigestCache(tmp_path / "cache")
+    opened = Checkpoint.open(pico.base().path, cache=cache)
+    opened.digest(pico.DOWN)
+    (entry,) = cache.folder.iterdir()
+    kept = entry.read_bytes()
+    flip(opened, pico.DOWN)
+    opened.digests()
+    assert entry.read_bytes() == kept
+    later = entry.stat().st_mtime_ns + 3_600_000_000_000
+    os.utime(entry, ns=(later, later))
+    again = Checkpoint.open(opened.path, cache=cache)
+    assert again.digests() == Checkpoint.open(opened.path).digests()
+    assert again.digest(pico.DOWN) != opened.digest(pico.DOWN)
+
+
+def test_a_tensor_that_changed_since_it_was_hashed_is_noticed(pico):
+    base = pico.base()
+    base.digests()
+    flip(base, pico.DOWN)
+    base.require_unchanged([pico.UP])
+    with pytest.raises(DigestMismatch, match="changed while it was read"):
+        base.require_unchanged([pico.DOWN])
+
+
+def test_a_second_name_for_a_file_is_no_change_of_its_tensors(pico, tmp_path: Path):
+    base = pico.base()
+    base.digests()
+    os.link(base.path / "model.safetensors", tmp_path / "again")
+    base.require_unchanged(base.tensors)
+
+
+@pytest.mark.parametrize(
+    ("quantisation", "named"),
+    [({"quant_method": "gptq"}, "gptq"), ({"quant_method": "bitsandbytes", "bits": 4}, "bits"),
+     ({}, "quantised"), ("strange", "quantised"), ({"quant_method": "\x1b[2J"}, "quantised")],
+    ids=str,
+)  # fmt: skip
+def test_a_quantised_checkpoint_is_refused_by_its_configuration(pico, quantisation, named: str):
+    base = pico.base()
+    (base.path / "config.json").write_text(json.dumps({"quantization_config": quantisation}))
+    with pytest.raises(Unsupported, match=named) as refusal:
+        Checkpoint.open(base.path).require_unquantised()
+    assert refusal.value.message.isprintable()
+    assert "unquantised checkpoint" in str(refusal.value.hint)
+
+
+def test_a_configuration_without_quantisation_is_fine(pico):
+    base = pico.base()
+    (base.path / "config.json").write_text('{"quantization_config": null}')
+    Checkpoint.open(base.path).require_unquantised()
+
+
+def twice(pico, *, same: bool) -> Checkpoint:
+    """A tied checkpoint that stores its head all the same."""
+    tensors = pico.tensors()
+    head = tensors[pico.EMBEDDING].copy()
+    if not same:
+        head[0, 0] += 1
+    return pico.base_of({**tensors, "lm_head.weight": head})
+
+
+def test_a_head_that_is_stored_with_the_same_bytes_is_a_copy(pico):
+    base = twice(pico, same=True)
+    assert base.resolve("lm_head.weight") == pico.EMBEDDING
+    assert base.copies(pico.EMBEDDING) == ["lm_head.weight"]
+    assert base.copies(pico.DOWN) == []
+
+
+def test_a_head_that_is_stored_with_other_bytes_is_not_tied(pico):
+    base = twice(pico, same=False)
+    assert base.tied == {}
+    assert base.resolve("lm_head.weight") == "lm_head.weight"
+
+
+def test_a_head_that_is_not_stored_has_no_copy(pico):
+    assert pico.base().copies(pico.EMBEDDING) == []
 
 
 def test_a_folder_may_be_named_by_a_text(pico):

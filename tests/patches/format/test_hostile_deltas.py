@@ -142,7 +142,7 @@ TENSORS = {
     "T10-F6": (one(dtype='"F6_E2M3"', shape="[16,1]"), "the type 'F6_E2M3'"),
     "T10-F8": (one(dtype='"F8_E4M3"', shape="[16]"), "the type 'F8_E4M3'"),
     "T10-C64": (one(dtype='"C64"', shape="[2]"), "the type 'C64'"),
-    "T10-BF16": (one(dtype='"BF16"', shape="[8]"), "the type 'BF16'"),
+    "T10-U16": (one(dtype='"U16"', shape="[8]"), "the type 'U16'"),
     "T11": (one(shape="[-2,-2]"), "none negative"),
     "T12": (one(shape="[2.0,2]"), "2.0 is not an integer"),
     "T12-exponent": (one(shape="[2e0,2]"), "2e0 is not an integer"),
@@ -309,7 +309,7 @@ def test_the_structure_of_a_checkpoint_is_as_strict(code: str) -> None:
         read_header(io.BytesIO(content), CHECKPOINT)
 
 
-@pytest.mark.parametrize("code", ["H22", "H22-metadata", "T10-BF16", "T10-F8", "T15", "T18", "N08"])
+@pytest.mark.parametrize("code", ["H22", "H22-metadata", "T10-U16", "T10-F8", "T15", "T18", "N08"])
 def test_a_checkpoint_may_hold_what_a_delta_may_not(code: str) -> None:
     content, _ = (HEADERS | TENSORS | NAMES)[code]
     read_header(io.BytesIO(content), CHECKPOINT)

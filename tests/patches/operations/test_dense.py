@@ -39,12 +39,12 @@ def test_the_norm_is_summed_in_float64() -> None:
 @pytest.mark.parametrize(
     ("parts", "error", "reason"),
     [
-        pytest.param({}, FormatError, "the part delta", id="nothing"),
-        pytest.param({"values": DELTA}, FormatError, "the part delta", id="other-part"),
-        pytest.param({"delta": DELTA, "x": DELTA}, FormatError, "the part delta", id="two-parts"),
+        pytest.param({}, FormatError, "needs delta", id="nothing"),
+        pytest.param({"values": DELTA}, FormatError, "needs delta", id="other-part"),
+        pytest.param({"delta": DELTA, "x": DELTA}, FormatError, "needs delta", id="two-parts"),
         pytest.param({"delta": DELTA.astype("<f8")}, FormatError, "F32", id="double"),
-        pytest.param({"delta": DELTA.reshape(4, 6)}, ShapeMismatch, "does not fit", id="P08"),
-        pytest.param({"delta": DELTA[:1]}, ShapeMismatch, "does not fit", id="broadcast"),
+        pytest.param({"delta": DELTA.reshape(4, 6)}, ShapeMismatch, "do not fit", id="P08"),
+        pytest.param({"delta": DELTA[:1]}, ShapeMismatch, "do not fit", id="broadcast"),
         pytest.param({"delta": DELTA * np.float32(np.nan)}, NonFinite, "NaN", id="P01"),
         pytest.param({"delta": np.full_like(DELTA, -np.inf)}, NonFinite, "NaN", id="P02"),
     ],

@@ -76,8 +76,8 @@ def factors(a: NDArray[np.float32], b: NDArray[np.float32]) -> dict[str, NDArray
 @pytest.mark.parametrize(
     ("parts", "error", "reason"),
     [
-        pytest.param({"A": A}, FormatError, "parts A and B", id="P10"),
-        pytest.param({**factors(A, B), "C": B}, FormatError, "parts A and B", id="one-too-many"),
+        pytest.param({"A": A}, FormatError, "needs A and B", id="P10"),
+        pytest.param({**factors(A, B), "C": B}, FormatError, "needs A and B", id="one-too-many"),
         pytest.param(factors(A.astype("<f2"), B), FormatError, "F32", id="half-A"),
         pytest.param(factors(A, B.astype("<f8")), FormatError, "F32", id="double-B"),
         pytest.param(factors(A[:, :1], B), ShapeMismatch, "cannot be multiplied", id="P05"),

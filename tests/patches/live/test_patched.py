@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from live_models import TORCH, bits, model_of
 from pico_fixtures import Pico
 from torch import nn
 from weightpatch.patches import base_match
@@ -23,35 +24,6 @@ from weightpatch.patches.errors import (
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.live import patched
 from weightpatch.patches.operations.dense import Dense
-
-TORCH = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-
-
-def tensor_of(bits: np.ndarray, dtype: str) -> torch.Tensor:
-    tensor = torch.from_numpy(bits.copy())
-    return tensor.view(torch.bfloat16) if dtype == "BF16" else tensor
-
-
-def model_of(base: Checkpoint, dtype: torch.dtype | None = None) -> nn.Module:
-    """A module whose parameters are the tensors of a checkpoint, under their names."""
-    model = nn.Module()
-    for name, info in base.tensors.items():
-        *path, last = name.split(".")
-        place = model
-        for step in path:
-            if not hasattr(place, step):
-                place.add_module(step, nn.Module())
-            place = place.get_submodule(step)
-        values = tensor_of(base.read(name), info.dtype)
-        place.register_parameter(last, nn.Parameter(values if dtype is None else values.to(dtype)))
-    return model
-
-
-def bits(model: nn.Module) -> dict[str, bytes]:
-    return {
-        name: parameter.detach().contiguous().view(torch.uint8).numpy().tobytes()
-        for name, parameter in model.named_parameters()
-    }
 
 
 @pytest.fixture(params=["F32", "F16", "BF16"])
@@ -194,14 +166,22 @@ def refused(model: nn.Module, error: type[Exception], *patches: Patch) -> str:
     return str(refusal.value)
 
 
-def test_a_patched_model_is_refused(base: Checkpoint, patch: Patch):
+def test_the_same_patch_within_its_own_block_is_refused(base: Checkpoint, patch: Patch):
     model = model_of(base)
     with patched(model, patch):
-        assert "not that of the base" in refused(model, BaseMismatch, patch)
+        assert "the same delta" in refused(model, ConflictFound, patch)
 
 
-def test_blocks_on_different_tensors_can_be_nested(pico, base: Checkpoint, patch: Patch):
-    other = pico.patch(base, "acme/two", operations={pico.UP: [pico.lowrank((10, 6))]})
+def test_a_model_that_was_patched_elsewhere_is_refused(pico, base: Checkpoint, patch: Patch):
+    model = model_of(Checkpoint.open(pico.built(base, [patch])))
+    assert "not that of the base" in refused(model, BaseMismatch, patch)
+
+
+@pytest.mark.parametrize("name", ["DOWN", "UP"])
+def test_blocks_can_be_nested(pico, base: Checkpoint, patch: Patch, name: str):
+    tensor = getattr(pico, name)
+    shape = base.tensors[tensor].shape
+    other = pico.patch(base, "acme/two", operations={tensor: [pico.lowrank(shape, seed=2)]})
     build = Checkpoint.open(pico.built(base, [patch, other]))
     model = model_of(base)
     before = bits(model)
@@ -276,6 +256,19 @@ def test_a_sum_that_overflows_is_refused(pico):
         for name, step in (("acme/one", 4000), ("acme/two", 4001))
     ]
     refused(model_of(base), NonFinite, *patches)
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1.0])
+def test_what_is_done_within_nested_blocks_is_undone_with_them(pico, base, patch, value: float):
+    other = pico.patch(base, "acme/two", seed=2)
+    model = model_of(base)
+    before = bits(model)
+    with patched(model, patch):
+        outer = bits(model)
+        with patched(model, other), torch.no_grad():
+            model.get_parameter(pico.DOWN).fill_(value)
+        assert bits(model) == outer
+    assert bits(model) == before
 
 
 def test_tied_weights_change_together(pico):

@@ -1,0 +1,78 @@
+"""How tensors and what was done to them stand in a table."""
+
+import shutil
+import sys
+from collections.abc import Collection, Sequence
+
+from .errors import printable
+from .output import GAP, Output
+
+Row = Sequence[str | None]
+
+LEAST = 24
+"""A name is not shortened below this."""
+
+_UNITS = {
+    "lowrank": ("rank {}", "rank {}"),
+    "sparse": ("{} entry", "{} entries"),
+    "dense": ("{} entry", "{} entries"),
+    "replace": ("{} value", "{} values"),
+    "widen": ("{} neuron", "{} neurons"),
+    "zeros": ("{} neuron", "{} neurons"),
+}
+
+
+def tensor_table(output: Output, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """A table with a column `tensor`, whose names lose their beginning in a narrow terminal.
+
+    Names are never cut so far that two of them look alike, and not at all in a file or a pipe.
+    """
+    place = columns.index("tensor")
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns - _width(columns, rows) + _widest(rows, place)
+        short = shortened({printable(str(row[place])) for row in rows}, room)
+        rows = [
+            [*row[:place], short[printable(str(row[place]))], *row[place + 1 :]] for row in rows
+        ]
+    output.table(columns, rows)
+
+
+def shortened(names: Collection[str], room: int) -> dict[str, str]:
+    """What to show for each name in `room` characters, or in as many more as tell them apart."""
+    longest = max(map(len, names), default=0)
+    for length in range(max(room, LEAST), longest):
+        found = {name: _without_head(name, length) for name in names}
+        if len(set(found.values())) == len(names):
+            return found
+    return {name: name for name in names}
+
+
+def operation(kind: str, size: int) -> str:
+    """An operation with its size in its own unit: `lowrank rank 2`, `sparse 12 entries`."""
+    one, many = _UNITS.get(kind, ("{}", "{}"))
+    return f"{kind} {(one if size == 1 else many).format(size)}"
+
+
+def norm(value: float) -> str:
+    """A norm, three digits of it however small it is."""
+    return f"{value:.3g}"
+
+
+def percentage(value: float) -> str:
+    """A ratio as a percentage, three digits of it however small it is."""
+    return f"{100 * value:.3g}%"
+
+
+def _without_head(name: str, length: int) -> str:
+    """The end says which layer and which of its matrices it is; all of a model begin alike."""
+    return name if len(name) <= length else f"…{name[1 - length :]}"
+
+
+def _width(columns: Sequence[str], rows: Sequence[Row]) -> int:
+    """Characters that a line of the table takes."""
+    widths = [max(len(name), _widest(rows, index)) for index, name in enumerate(columns)]
+    return sum(widths) + GAP * (len(columns) - 1)
+
+
+def _widest(rows: Sequence[Row], index: int) -> int:
+    return max((len(printable(row[index] or "-")) for row in rows), default=0)

@@ -1,0 +1,73 @@
+"""Tensor names in tables: whole in a pipe, fitted to a terminal, never two alike."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from weightpatch.cli.output import Output
+from weightpatch.cli.tensor_table import norm, operation, percentage, shortened, tensor_table
+
+DOWN = "model.layers.{}.mlp.down_proj.weight"
+COLUMNS = ["", "tensor", "operation"]
+
+
+def printed(capsys, names: list[str]) -> list[str]:
+    tensor_table(Output(as_json=False), COLUMNS, [["-", name, "lowrank rank 1"] for name in names])
+    return capsys.readouterr().out.splitlines()
+
+
+def narrow(monkeypatch) -> None:
+    """Make the output of the running test a terminal of 50 columns."""
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+
+
+def test_in_a_pipe_names_are_whole(capsys):
+    assert DOWN.format(3) in printed(capsys, [DOWN.format(3)])[2]
+
+
+def test_a_table_fits_the_terminal(capsys, monkeypatch):
+    narrow(monkeypatch)
+    lines = printed(capsys, [DOWN.format(number) for number in range(12)])
+    assert max(map(len, lines[1:])) <= 50
+    assert all(f".{number}.mlp.down_proj.weight" in lines[2 + number] for number in range(12))
+
+
+def test_a_name_from_outside_cannot_drive_the_terminal(capsys, monkeypatch):
+    narrow(monkeypatch)
+    lines = printed(capsys, ["\x1b[2J\x9b2J" + "x" * 60])
+    assert all(line.isprintable() for line in lines[1:])  # above stands a bold heading
+
+
+@given(st.sets(st.text("ab.", min_size=1, max_size=40), max_size=12), st.integers(-5, 60))
+def test_shortened_names_differ_where_names_do(names: set[str], room: int):
+    found = shortened(names, room)
+    assert set(found) == names
+    assert len(set(found.values())) == len(names)
+    assert all(name.endswith(found[name].removeprefix("…")) for name in names)
+
+
+def test_names_are_cut_only_where_they_must_be():
+    names = [DOWN.format(3), "model.norm.weight"]
+    assert shortened(names, 99) == {name: name for name in names}
+    assert shortened(names, 29) == {names[0]: "…ayers.3.mlp.down_proj.weight", names[1]: names[1]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "text"),
+    [
+        ("lowrank", 2, "lowrank rank 2"),
+        ("sparse", 1, "sparse 1 entry"),
+        ("dense", 60, "dense 60 entries"),
+        ("replace", 60, "replace 60 values"),
+        ("widen", 2, "widen 2 neurons"),
+        ("rotation", 3, "rotation 3"),
+    ],
+)
+def test_sizes_have_their_unit(kind: str, size: int, text: str):
+    assert operation(kind, size) == text
+
+
+def test_small_numbers_do_not_become_zero():
+    assert norm(0.00041234) == "0.000412"
+    assert percentage(0.0000123) == "0.00123%"
+    assert percentage(0.716) == "71.6%"

@@ -29,7 +29,7 @@ class Output:
         """One JSON document, if JSON was asked for; `kind` names its form."""
         if self.as_json:
             document = {"schema": f"weightpatch.{kind}/1", **value}
-            click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+            click.echo(_harmless(json.dumps(document, ensure_ascii=False, indent=2)))
 
     def line(self, text: str = "") -> None:
         """A line for people."""
@@ -95,3 +95,16 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _harmless(document: str) -> str:
+    """A JSON document in which a terminal finds no command: each is escaped within its text."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else _escaped(character)
+        for character in document
+    )
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))

@@ -54,13 +54,13 @@ def operation(kind: str, size: int) -> str:
 
 
 def norm(value: float) -> str:
-    """A norm, three digits of it however small it is."""
-    return f"{value:.3g}"
+    """A norm, four digits of it however small it is."""
+    return f"{value:.4g}"
 
 
 def percentage(value: float) -> str:
-    """A ratio as a percentage, three digits of it however small it is."""
-    return f"{100 * value:.3g}%"
+    """A ratio as a percentage, four digits of it however small it is."""
+    return f"{100 * value:.4g}%"
 
 
 def _without_head(name: str, length: int) -> str:

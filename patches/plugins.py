@@ -1,5 +1,6 @@
 """Load one operation, method, suite or remote by name, and only that one."""
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -11,8 +12,9 @@ def names(kind: str) -> list[str]:
     return sorted({entry.name for entry in entry_points(group=f"weightpatch.{kind}")})
 
 
+@cache
 def load(kind: str, name: str) -> Any:  # noqa: ANN401 - each kind has its own Protocol
-    """Import the plugin `name` of `kind`.
+    """Import the plugin `name` of `kind`; looked up once.
 
     Raises PluginMissing if nothing of that name is installed.
     """

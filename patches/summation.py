@@ -11,21 +11,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import TypeGuard
 
 import numpy as np
 
 from .arithmetic import dtypes
+from .arithmetic.filtering import FilteredSum, pays
 from .arithmetic.parallel import ordered
 from .arithmetic.rounding import RoundedSum
 from .checkpoints.checkpoint import Checkpoint
 from .digests import sha256
 from .errors import ShapeMismatch
 from .operations.base import Addend, Array, Operation, Replacement, Widening
+from .operations.lowrank import LowRank
 from .operations.values import wide
 from .stored_array import Part, block_rows
 
 BLOCK_ELEMENTS = 1 << 20
 """Elements that a thread takes at a time: enough that what it prepares for them is forgotten."""
+
+SHARED_ELEMENTS = 1 << 22
+"""Elements from which on a tensor by itself is worth starting threads for."""
 
 STRIP_ELEMENTS = 1 << 16
 """Elements summed at a time: half a MiB of float64, so that they stay in a core's cache."""
@@ -88,8 +94,12 @@ def patched_tensor(part: Part, dtype: str, operations: Sequence[Operation]) -> P
 
 
 def stream(tensor: PatchedTensor) -> Iterator[Array]:
-    """The blocks of a patched tensor, computed by several threads, in order; raises NonFinite."""
-    return ordered(tensor.block, tensor.starts())
+    """The blocks of a patched tensor, in order, computed by several threads unless it is small.
+
+    Raises NonFinite.
+    """
+    threads = 1 if prod(tensor.shape) < SHARED_ELEMENTS else None
+    return ordered(tensor.block, tensor.starts(), threads=threads)
 
 
 def result_digests(tensors: Mapping[str, PatchedTensor]) -> dict[str, str]:
@@ -192,20 +202,46 @@ def _sum(bits: Array, dtype: str, addends: Sequence[Addend], start: int) -> Arra
         return _listed_sum(bits, dtype, addends, start)
     dtypes.require_finite(bits, dtype)
     result = np.empty_like(bits)
-    fills = [operation.block(start, start + len(bits)) for operation in addends]
-    step = max(1, STRIP_ELEMENTS // max(1, bits.shape[1]))
-    rounding = RoundedSum(dtype, (min(step, len(bits)), bits.shape[1]))
+    step = min(len(bits), max(1, STRIP_ELEMENTS // max(1, bits.shape[1])))
     with np.errstate(over="ignore", invalid="ignore"):
-        for first in range(0, len(bits), step):
-            strip = bits[first : first + step]
-            delta, more = rounding.delta[: len(strip)], rounding.more[: len(strip)]
-            fills[0](delta, first)
-            for fill in fills[1:]:
-                fill(more, first)
-                delta += more
-            rounding.into(result[first : first + step], strip, delta)
+        if _is_filtered(addends):
+            _filtered_sum(result, bits, dtype, addends, start, step)
+        else:
+            _chained_sum(result, bits, dtype, addends, start, step)
     dtypes.require_finite(result, dtype)
     return result
+
+
+def _is_filtered(addends: Sequence[Addend]) -> TypeGuard[Sequence[LowRank]]:
+    low = [operation.size for operation in addends if isinstance(operation, LowRank)]
+    return len(low) == len(addends) and pays(low, addends[0].shape[1])
+
+
+def _filtered_sum(
+    result: Array, bits: Array, dtype: str, addends: Sequence[LowRank], start: int, step: int
+) -> None:
+    """Low-rank terms at once; the exact sum only where that leaves a rounding undecided."""
+    stop = start + len(bits)
+    terms = [(operation.a[start:stop], operation.b[:]) for operation in addends]
+    quick = FilteredSum(dtype, terms, step)
+    for first in range(0, len(bits), step):
+        quick.into(result[first : first + step], bits[first : first + step], first)
+
+
+def _chained_sum(
+    result: Array, bits: Array, dtype: str, addends: Sequence[Addend], start: int, step: int
+) -> None:
+    """One term after another, in float64."""
+    fills = [operation.block(start, start + len(bits)) for operation in addends]
+    rounding = RoundedSum(dtype, (step, bits.shape[1]))
+    for first in range(0, len(bits), step):
+        strip = bits[first : first + step]
+        delta, more = rounding.delta[: len(strip)], rounding.more[: len(strip)]
+        fills[0](delta, first)
+        for fill in fills[1:]:
+            fill(more, first)
+            delta += more
+        rounding.into(result[first : first + step], strip, delta)
 
 
 def _listed_sum(bits: Array, dtype: str, addends: Sequence[Addend], start: int) -> Array:

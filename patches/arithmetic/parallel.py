@@ -36,7 +36,8 @@ def ordered(
     waiting = iter(items)
     first = list(islice(waiting, 2))
     if count == 1 or len(first) < 2:
-        yield from map(function, [*first, *waiting])
+        with _one_blas_thread:
+            yield from map(function, [*first, *waiting])
         return
     with _one_blas_thread, ThreadPoolExecutor(count) as pool:
         begun: deque[Future[Result]] = deque(pool.submit(function, item) for item in first)

@@ -19,7 +19,7 @@ from .checkpoint import Checkpoint
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_LOCAL = {"local_files_only": True, "trust_remote_code": False}
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
 _UNREADABLE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError,
     ImportError, AssertionError, StrictDataclassError,
@@ -91,22 +91,22 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu") -> EditableModel:
     """
     architecture = find_architecture(checkpoint.config)
     place = _device(device)
-    with _quiet():
-        with _readable(checkpoint, "config.json"):
-            AutoConfig.from_pretrained(checkpoint.path, **_LOCAL)
-        with _readable(checkpoint, "tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **_LOCAL)
-        with _readable(checkpoint, "model"):
+    with quiet():
+        with readable(checkpoint, "config.json"):
+            AutoConfig.from_pretrained(checkpoint.path, **LOCAL)
+        with readable(checkpoint, "tokenizer"):
+            tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **LOCAL)
+        with readable(checkpoint, "model"):
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 checkpoint.path,
                 dtype=torch.float32,
                 use_safetensors=True,
                 output_loading_info=True,
-                **_LOCAL,
+                **LOCAL,
             )
     model, report = loaded
     _require_fast(tokenizer, checkpoint)
-    _require_fit(report, checkpoint)
+    require_fit(report, checkpoint)
     return EditableModel(model.to(place).eval(), tokenizer, checkpoint, architecture, place)
 
 
@@ -121,7 +121,7 @@ def _device(name: str) -> torch.device:
 
 
 @contextmanager
-def _readable(checkpoint: Checkpoint, what: str) -> Iterator[None]:
+def readable(checkpoint: Checkpoint, what: str) -> Iterator[None]:
     """Turn what transformers raises for files that it cannot use into CheckpointRefused."""
     try:
         yield
@@ -143,7 +143,8 @@ def _require_fast(tokenizer: "PreTrainedTokenizerBase", checkpoint: Checkpoint) 
         )
 
 
-def _require_fit(report: Mapping[str, Collection[object]], checkpoint: Checkpoint) -> None:
+def require_fit(report: Mapping[str, Collection[object]], checkpoint: Checkpoint) -> None:
+    """Raise CheckpointRefused if transformers found weights missing, or of another shape."""
     for flaw in ("missing_keys", "mismatched_keys"):
         if report[flaw]:
             raise CheckpointRefused(
@@ -154,7 +155,7 @@ def _require_fit(report: Mapping[str, Collection[object]], checkpoint: Checkpoin
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers from writing to the terminal; its settings are afterwards as they were."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]

@@ -87,12 +87,12 @@ def _require_allowed(options: Iterable[str]) -> None:
 def _read(checkpoint: Checkpoint, options: Mapping[str, Any]) -> "PreTrainedModel":
     from transformers import AutoModelForCausalLM
 
-    from ..checkpoints.models import _LOCAL, _quiet, _readable, _require_fit
+    from ..checkpoints.models import LOCAL, quiet, readable, require_fit
 
-    with _quiet(), _readable(checkpoint, "model"):
+    with quiet(), readable(checkpoint, "model"):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            checkpoint.path, use_safetensors=True, output_loading_info=True, **_LOCAL, **options
+            checkpoint.path, use_safetensors=True, output_loading_info=True, **LOCAL, **options
         )
     model, report = loaded
-    _require_fit(report, checkpoint)
+    require_fit(report, checkpoint)
     return model  # type: ignore[no-any-return]

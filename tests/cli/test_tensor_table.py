@@ -68,6 +68,7 @@ def test_sizes_have_their_unit(kind: str, size: int, text: str):
 
 
 def test_small_numbers_do_not_become_zero():
-    assert norm(0.00041234) == "0.000412"
+    assert norm(0.00041234) == "0.0004123"
     assert percentage(0.0000123) == "0.00123%"
     assert percentage(0.716) == "71.6%"
+    assert percentage(14.004) == "1400%"

@@ -16,6 +16,7 @@ from weightpatch.patches.operations.replace import Replace
 from weightpatch.patches.operations.sparse import Sparse
 from weightpatch.patches.summation import patched, patched_rows, patched_tensor
 
+
 def one(value: float, dtype: str, delta: float) -> float:
     """W + Δ for a single number."""
     bits = np.array([value], np.float16 if dtype == "F16" else np.float32)
@@ -214,7 +215,9 @@ def test_a_weight_that_is_no_number_and_not_listed_is_left_alone(kind):
 def test_two_patches_may_list_the_same_entry():
     bits = np.zeros((1, 3), np.float32)
     terms = [
-        Sparse.read({"indices": np.array(indices, "<i4"), "values": np.array(values, "<f4")}, (1, 3))
+        Sparse.read(
+            {"indices": np.array(indices, "<i4"), "values": np.array(values, "<f4")}, (1, 3)
+        )
         for indices, values in (([0, 1], [1, 2]), ([1, 2], [4, 8]))
     ]
     assert patched(bits, "F32", terms).tolist() == [[1, 6, 8]]

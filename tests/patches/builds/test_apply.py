@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from operation_strategies import dtypes
 from pico_fixtures import Pico
@@ -44,6 +44,7 @@ from weightpatch.patches.terms import sum_of
 
 RECORD = "weightpatch.json"
 BESIDE = ("config.json", "tokenizer.json")
+
 
 def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
@@ -200,8 +201,14 @@ def mixed(pico, data: st.DataObject) -> list[Operation]:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
-def test_disk_memory_and_contract_agree(tmp_path_factory, reference, data: st.DataObject):
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@pytest.mark.parametrize("chunk", [1, 3, 1 << 14])
+def test_disk_memory_and_contract_agree(
+    tmp_path_factory, reference, monkeypatch, chunk: int, data: st.DataObject
+):
+    monkeypatch.setattr(entries, "CHUNK", chunk)
     pico = Pico(tmp_path_factory.mktemp("pico"))
     dtype = data.draw(dtypes)
     base = pico.base(dtype=dtype, shards=data.draw(st.integers(1, 3)))
@@ -213,7 +220,6 @@ def test_disk_memory_and_contract_agree(tmp_path_factory, reference, data: st.Da
     expected = reference.patched(base.read(pico.DOWN), dtype, operations)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(summation, "BLOCK_ELEMENTS", data.draw(st.integers(1, 80)))
-        patch.setattr(entries, "CHUNK", data.draw(st.integers(1, 12)))
         build = pico.built(base, data.draw(st.permutations(patches)))
         whole = summation.patched(base.read(pico.DOWN), dtype, operations)
     assert whole.tobytes() == expected.tobytes()
@@ -377,7 +383,9 @@ def test_tied_weights_that_are_stored_twice_stay_equal(pico, name: str):
 
 def test_tied_weights_are_edited_once_where_they_are_stored_once(pico):
     base = pico.base()
-    build = pico.built(base, [pico.patch(base, operations={"lm_head.weight": [pico.dense((5, 6))]})])
+    build = pico.built(
+        base, [pico.patch(base, operations={"lm_head.weight": [pico.dense((5, 6))]})]
+    )
     assert set(read_record(build).tensors) == {pico.EMBEDDING}
     assert Checkpoint.open(build).tied == {"lm_head.weight": pico.EMBEDDING}
 

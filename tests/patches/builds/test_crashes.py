@@ -170,9 +170,9 @@ def test_kills_at_random_moments_leave_nothing_half_done(pico, way: str):
     one = pico.patch(base, operations={"w0": [pico.dense(shape)], "w1": [pico.sparse(shape)]})
     two = pico.patch(base, "acme/two", operations={"w0": [pico.lowrank(shape, rank=16)]})
     kills, ends = run(
-        KILL_AT_RANDOM, base.path, folder_of(one), folder_of(two), pico.root / "out", way, 50
+        KILL_AT_RANDOM, base.path, folder_of(one), folder_of(two), pico.root / "out", way, 60
     )
-    assert kills == 50
+    assert kills == 60
     assert ends > 2
 
 

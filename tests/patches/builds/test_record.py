@@ -1,37 +1,26 @@
-"""A build knows what it was made of, and notices when it is that no longer."""
+"""A build knows what it was made of."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from weightpatch.patches.builds.record import (
+    MAX_BYTES,
     BuildRecord,
     is_build,
     read_record,
 )
-from weightpatch.patches.builds.underlying import find_tensors
-from weightpatch.patches.builds.verify import Mismatch, compare, verify
-from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.errors import CheckpointRefused, FormatError, ManifestError
+from weightpatch.patches.errors import CheckpointRefused, LimitExceeded, ManifestError
 from weightpatch.patches.format import jsonfile
 
 RECORD = "weightpatch.json"
+TENSOR = {"dtype": "F32", "shape": [1], "sha256": "0" * 64}
 
 
 @pytest.fixture
 def build(pico) -> Path:
     base = pico.base()
     return pico.built(base, [pico.patch(base)])
-
-
-def flip(build: Path, name: str) -> None:
-    info = Checkpoint.open(build).tensors[name]
-    with info.file.open("r+b") as file:
-        file.seek(info.start)
-        (byte,) = file.read(1)
-        file.seek(info.start)
-        file.write(bytes([byte ^ 1]))
 
 
 def test_a_build_is_known_by_its_record(pico, build: Path):
@@ -50,38 +39,12 @@ def test_a_record_names_what_was_applied(pico, build: Path):
     assert [applied.label for applied in record.patches] == ["acme/one@1"]
 
 
-def test_an_untouched_build_is_as_recorded(build: Path):
-    assert verify(build) == []
-
-
-def test_a_flipped_bit_is_found(pico, build: Path):
-    flip(build, pico.DOWN)
-    (mismatch,) = verify(build)
-    assert mismatch.tensor == pico.DOWN
-    assert mismatch.expected == read_record(build).result[pico.DOWN]
-
-
-def test_bytes_that_pass_for_another_type_are_found(pico, build: Path):
-    file = build / "model.safetensors"
-    file.write_bytes(file.read_bytes().replace(b'"BF16"', b'"F16" '))
-    (mismatch,) = verify(build)
-    assert mismatch.found == "F16 [6, 10]"
-
-
-def test_a_tensor_that_is_gone_is_found(pico, build: Path):
-    file = build / "model.safetensors"
-    data = file.read_bytes().replace(pico.DOWN.encode(), pico.DOWN.upper().encode())
-    file.write_bytes(data)
-    (mismatch,) = verify(build)
-    assert mismatch.found == "missing"
-    with pytest.raises(CheckpointRefused, match="is missing"):
-        find_tensors(read_record(build), build)
-
-
-def test_a_build_cut_short_cannot_be_verified(build: Path):
-    os.truncate(build / "model.safetensors", 400)
-    with pytest.raises(FormatError):
-        verify(build)
+def test_a_record_says_which_patch_did_what(pico, build: Path):
+    record = read_record(build)
+    (operation,) = record.operations[pico.DOWN]
+    assert (operation.patch, operation.kind) == (record.patches[0].digest, "lowrank")
+    assert operation.size == 1
+    assert operation.relative_norm > 0
 
 
 def test_a_folder_without_record_is_no_build(tmp_path: Path):
@@ -97,11 +60,23 @@ def test_a_folder_without_record_is_no_build(tmp_path: Path):
         ("base_id", None),
         ("base_revision", 1),
         ("tensors", {}),
-        ("tensors", {"weight": {"dtype": "F32", "shape": [1], "sha256": "0" * 64}}),
+        ("tensors", {"weight": TENSOR}),
         ("patches", {}),
         ("patches", [{}]),
         ("result", {}),
         ("result", {"weight": "x"}),
+        ("result", {"weight": TENSOR}),
+        ("operations", {}),
+        ("operations", {"weight": {}}),
+        ("files", {"../config.json": "0" * 64}),
+        ("files", {"": "0" * 64}),
+        ("files", {"..": "0" * 64}),
+        ("files", {"a\nb": "0" * 64}),
+        ("files", {"config.json": "x"}),
+        ("files", []),
+        ("originals", {"config.json": 1}),
+        ("originals", {"../config.json": "{}"}),
+        ("originals", {"new.json": "{}"}),
         ("odd", 1),
     ],
 )
@@ -112,31 +87,16 @@ def test_a_record_that_is_none_is_refused(build: Path, field: str, value: object
         read_record(build)
 
 
-def test_untouched_tensors_are_those_of_the_base(pico, build: Path):
-    assert compare(build, Checkpoint.open(pico.root / "base")) == []
-    assert compare(str(build), pico.base("sharded", shards=3)) == []
+def test_operations_of_a_patch_that_is_not_named_are_refused(build: Path):
+    record = json.loads((build / RECORD).read_bytes())
+    record["patches"][0]["digest"] = "0" * 64
+    (build / RECORD).write_bytes(jsonfile.canonical(record, what=RECORD))
+    with pytest.raises(ManifestError, match="does not name"):
+        read_record(build)
 
 
-def test_an_untouched_tensor_that_was_changed_is_found(pico, build: Path):
-    base = Checkpoint.open(pico.root / "base")
-    flip(build, pico.UP)
-    flip(build, pico.DOWN)
-    (found,) = compare(build, base)
-    assert found == Mismatch(pico.UP, base.digest(pico.UP), Checkpoint.open(build).digest(pico.UP))
-
-
-def test_tensors_that_only_one_of_the_two_has_are_found(pico, build: Path):
-    tensors = pico.tensors()
-    tensors["made.up"] = tensors.pop(pico.NORM)
-    found = compare(build, pico.base_of(tensors, "other"))
-    assert found == [
-        Mismatch("made.up", "F32 [6]", "missing"),
-        Mismatch(pico.NORM, "missing", "F32 [6]"),
-    ]
-
-
-def test_an_untouched_tensor_of_another_shape_is_found(pico, build: Path):
-    tensors = pico.tensors()
-    tensors[pico.UP] = tensors[pico.UP].reshape(6, 10)
-    found = compare(build, pico.base_of(tensors, "other"))
-    assert found == [Mismatch(pico.UP, "BF16 [6, 10]", "BF16 [10, 6]")]
+def test_a_record_has_a_limit(build: Path):
+    with (build / RECORD).open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(LimitExceeded):
+        read_record(build)

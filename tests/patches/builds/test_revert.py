@@ -133,7 +133,7 @@ def test_a_target_that_exists_is_refused(pico, base: Checkpoint, build: Path):
 
 def test_a_build_without_the_recorded_tensor_is_refused(pico, base: Checkpoint, build: Path):
     record = json.loads((build / RECORD).read_bytes())
-    for table in (record["tensors"], record["result"]):
+    for table in (record["tensors"], record["result"], record["operations"]):
         table["made.up"] = table[pico.DOWN]
     (build / RECORD).write_bytes(jsonfile.canonical(record, what=RECORD))
     tensors = {**pico.tensors(), "made.up": pico.tensors()[pico.DOWN]}

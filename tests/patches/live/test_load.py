@@ -8,6 +8,7 @@ from live_models import bits
 from neuron_fixtures import llama
 from transformers import AutoModelForCausalLM
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.digests import sha256
 from weightpatch.patches.errors import (
     BaseMismatch,
     CheckpointRefused,
@@ -132,3 +133,22 @@ def test_a_folder_that_is_no_plain_checkpoint_is_refused(base, file: str, conten
     with pytest.raises(WeightpatchError) as refusal:
         load(base.path)
     assert refusal.type in (CheckpointRefused, Unsupported)
+
+
+def hashes(model: torch.nn.Module) -> dict[str, str]:
+    return {name: sha256(found) for name, found in bits(model).items()}
+
+
+@pytest.mark.slow
+def test_a_real_model_is_that_of_the_build(pico, smollm2):
+    base = Checkpoint.open(smollm2)
+    name = "model.layers.3.mlp.down_proj.weight"
+    operations = {name: [pico.lowrank(base.tensors[name].shape)]}
+    patch = pico.patch(base, operations=operations)
+    build = AutoModelForCausalLM.from_pretrained(pico.built(base, [patch]), dtype="auto")
+    model = load(smollm2)
+    before = hashes(model)
+    attachment = attach(model, patch)
+    assert hashes(model) == hashes(build)
+    attachment.detach()
+    assert hashes(model) == before

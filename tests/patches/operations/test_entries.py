@@ -52,7 +52,10 @@ def test_two_lists_meet_where_they_have_an_entry_in_common(
 
 def test_a_list_that_stays_in_its_file_is_read_alike(tmp_path, chunk: int) -> None:
     indices = [0, 1, 5, 8, 9, 30, 59]
-    arrays = {"w::sparse.0.indices": np.array(indices, "<i8"), "w::sparse.0.values": np.ones(7, "<f2")}
+    arrays = {
+        "w::sparse.0.indices": np.array(indices, "<i8"),
+        "w::sparse.0.values": np.ones(7, "<f2"),
+    }
     write_tensors(tmp_path / "delta.safetensors", arrays)
     tensors, _ = open_tensors(tmp_path / "delta.safetensors")
     found = Entries(tensors["w::sparse.0.indices"], tensors["w::sparse.0.values"])

@@ -58,7 +58,7 @@ def main() -> None:
             fitting = [contender for contender in chosen if contender.fits(edit)]
             report.add(edit, measure(edit, fitting, options.runs, cpus, work / "runs"))
             if name == "smollm2" and case == "a" and not options.no_memory:
-                report.in_memory = measure_in_memory(edit, cpus, work / "runs")
+                report.in_memory = measure_in_memory(edit, options.runs, cpus, work / "runs")
             if not options.keep:
                 remove(edit.folder)
     print(report.markdown())

@@ -107,3 +107,11 @@ def sums(draw: st.DrawFn) -> tuple[Bits, str, list[Operation]]:
     added = st.lists(lowranks(shape) | denses(shape) | sparses(shape), min_size=1, max_size=3)
     listed = st.lists(sparses(shape), min_size=1, max_size=3)
     return bits, dtype, draw(added | listed | replacements(shape))
+
+
+@st.composite
+def many_lowranks(draw: st.DrawFn) -> tuple[Bits, str, list[Operation]]:
+    """A tensor and as many low-rank terms as a composition brings along."""
+    shape = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    bits, dtype = draw(weights(shape))
+    return bits, dtype, draw(st.lists(lowranks(shape), min_size=1, max_size=9))

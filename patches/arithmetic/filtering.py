@@ -38,7 +38,7 @@ def pays(ranks: Sequence[int], columns: int) -> bool:
 
     The costs are nanoseconds an entry, as benchmarks/arithmetic.py measures them.
     """
-    saved, lost = 0.45 * len(ranks), 2.0 + 0.02 * sum(ranks)
+    saved, lost = 0.45 * len(ranks), 2.0 + 0.03 * sum(ranks)
     return saved > lost and 8 * sum(ranks) * columns <= MAX_FACTOR_BYTES
 
 

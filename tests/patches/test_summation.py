@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from operation_strategies import sums
+from operation_strategies import many_lowranks, sums
 from weightpatch.patches import summation
 from weightpatch.patches.digests import sha256
 from weightpatch.patches.errors import NonFinite
@@ -29,6 +29,25 @@ def one(value: float, dtype: str, delta: float) -> float:
 @given(sums())
 @settings(max_examples=500, deadline=None)
 def test_the_bits_are_those_of_the_contract(reference, case):
+    require_the_bits_of(reference, case)
+
+
+@given(many_lowranks())
+@settings(max_examples=300, deadline=None)
+def test_many_terms_give_the_bits_of_the_contract(reference, case):
+    require_the_bits_of(reference, case)
+
+
+@given(many_lowranks())
+@settings(max_examples=300, deadline=None)
+def test_the_filter_gives_the_bits_of_the_contract_whatever_the_terms(reference, case):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(summation, "pays", lambda *_: True)
+        require_the_bits_of(reference, case)
+
+
+def require_the_bits_of(reference, case):
+    """The same bits, or refused by both."""
     bits, dtype, operations = case
     try:
         expected = reference.patched(bits, dtype, operations)
@@ -89,8 +108,8 @@ def test_factors_whose_product_overflows_are_refused():
         patched(np.ones((1, 1), np.float32), "F32", [LowRank(big, big)])
 
 
-@given(sums(), st.integers(1, 20))
-@settings(max_examples=100, deadline=None)
+@given(sums() | many_lowranks(), st.integers(1, 20))
+@settings(max_examples=150, deadline=None)
 def test_the_blocks_do_not_matter(case, size: int):
     bits, dtype, operations = case
     with pytest.MonkeyPatch.context() as patch:
@@ -99,6 +118,7 @@ def test_the_blocks_do_not_matter(case, size: int):
         except NonFinite:
             return
         patch.setattr(summation, "BLOCK_ELEMENTS", size)
+        patch.setattr(summation, "STRIP_ELEMENTS", 1 + size // 3)
         assert patched(bits, dtype, operations).tobytes() == whole.tobytes()
 
 

@@ -18,8 +18,8 @@ from weightpatch.patches.digests import sha256_file
 from weightpatch.patches.errors import (
     BaseMismatch,
     CheckpointRefused,
+    DigestMismatch,
     FormatError,
-    WeightpatchError,
 )
 from weightpatch.patches.format import jsonfile
 from weightpatch.patches.operations import entries
@@ -164,7 +164,7 @@ def test_a_build_that_was_changed_at_a_listed_tensor_is_not_taken_for_the_base(p
         file.seek(info.start + 2 * min(free))
         file.write(b"\1\2")
     before = contents(build)
-    with pytest.raises(WeightpatchError):
+    with pytest.raises(DigestMismatch, match=pico.DOWN):
         revert(build)
     assert contents(build) == before
 

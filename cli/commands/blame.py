@@ -71,10 +71,11 @@ def _known(app: App, versions: "Iterable[Applied]") -> "dict[str, VersionInfo]":
 def _document(
     build: Path, found: "BlameReport", known: "Mapping[str, VersionInfo]"
 ) -> dict[str, Any]:
-    record = found.record
     return {
         "build": shown(build),
-        "base": {"id": record.base_id, "revision": record.base_revision},
+        "bases": [
+            {"id": layer.base_id, "revision": layer.base_revision} for layer in found.record.layers
+        ],
         "versions": [_version(applied, known.get(applied.digest)) for applied in found.versions],
         "asked": found.asked,
         "tensors": [_tensor(one) for one in found.tensors],
@@ -104,8 +105,11 @@ def _tensor(one: "Blame") -> dict[str, Any]:
 
 
 def _show_build(app: App, build: Path, record: "BuildRecord") -> None:
-    applied = ", ".join(version.label for version in record.patches)
-    app.output.line(f"{shown(build)} was made of {record.base_id} with {applied}")
+    made = shown(build)
+    for layer in reversed(record.layers):
+        applied = ", ".join(version.label for version in layer.patches)
+        app.output.line(f"{made} was made of {layer.base_id} with {applied}")
+        made = f"{layer.base_id}, itself a build,"
     app.output.line(f"`weightpatch verify {shown(build)}` checks that it still is what was made")
     app.output.line()
 

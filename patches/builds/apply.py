@@ -15,10 +15,9 @@ from ..format.patch import Patch
 from ..progress import Progress, silent
 from ..promises import unexpected
 from .carrying import carried_files, require_space, size_of
-from .plan import Plan, plan, plan_on_build
-from .record import RECORD, BuildRecord, is_build
+from .plan import Plan, plan_on
+from .record import CONFIG, RECORD, BuildRecord, is_build
 from .staging import require_free, staged
-from .underlying import CONFIG
 from .undo import write_undo
 from .widening import widened_config
 from .writing import write_weights
@@ -39,7 +38,8 @@ def apply(
     Everything is checked before a byte is written: files and base by digest, operations by shape,
     grid and norm, free space. Each result is compared with the one that its patch promises. If
     `checkpoint` is itself a build, its own patches are counted in; `base`, what it was made from,
-    is then needed unless the build alone holds the weights below them. `link` lets files that no
+    is then needed unless the build alone holds the weights below them. Patches that were made for
+    the build as it is are added to it as it is. `link` lets files that no
     patch touches be hard links to those of the checkpoint; `force` exchanges a build that is
     already at `out` for the new one. Raises BaseMismatch, ConflictFound, NonFinite, TooBig,
     ManifestError, ShapeMismatch, Unsupported, NoSpace, DigestMismatch, TargetExists, PathRefused,
@@ -47,8 +47,7 @@ def apply(
     """
     out = Path(out)
     _require_target(out, force=force)
-    on_build = is_build(checkpoint.path)
-    found = plan_on_build(checkpoint, patches, base) if on_build else plan(checkpoint, patches)
+    found = plan_on(checkpoint, patches, base)
     _require_space(checkpoint, found, out, link=link)
     with staged(out, replace=force) as folder:
         digests = write_weights(

@@ -57,7 +57,9 @@ class BlameReport:
     def versions(self) -> list[Applied]:
         """The versions that changed these tensors."""
         used = {change.version for one in self.tensors for change in one.changes}
-        return [applied for applied in self.record.patches if applied in used]
+        return [
+            applied for layer in self.record.layers for applied in layer.patches if applied in used
+        ]
 
 
 def blame(folder: Path | str, tensor: str | None = None) -> BlameReport:
@@ -71,10 +73,10 @@ def blame(folder: Path | str, tensor: str | None = None) -> BlameReport:
     build = Checkpoint.open(folder)
     find_tensors(record, build)
     if tensor is None:
-        found = [_blame(record, name) for name in sorted(record.tensors, key=_by_layer)]
+        found = [_blame(record, name) for name in sorted(record.results, key=_by_layer)]
         return BlameReport(record, None, found)
     stored = stored_name(build, tensor)
-    found = [_blame(record, stored)] if stored in record.tensors else []
+    found = [_blame(record, stored)] if stored in record.results else []
     return BlameReport(record, stored, found)
 
 
@@ -96,9 +98,16 @@ def stored_name(build: Checkpoint, name: str) -> str:
 
 
 def _blame(record: BuildRecord, tensor: str) -> Blame:
-    versions = {applied.digest: applied for applied in record.patches}
-    changes = [Change(versions[each.patch], each) for each in record.operations[tensor]]
-    return Blame(tensor, record.tensors[tensor], record.result[tensor], changes)
+    """What changed a tensor, in lower builds first."""
+    layers = [layer for layer in record.layers if tensor in layer.tensors]
+    changes = [
+        Change(applied, each)
+        for layer in layers
+        for each in layer.operations[tensor]
+        for applied in layer.patches
+        if applied.digest == each.patch
+    ]
+    return Blame(tensor, layers[0].tensors[tensor], layers[-1].result[tensor], changes)
 
 
 def _by_layer(name: str) -> list[tuple[int, str]]:

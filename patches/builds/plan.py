@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 
 from .. import base_match, summation
 from ..checkpoints.checkpoint import Checkpoint
-from ..errors import ConflictFound
+from ..errors import BaseMismatch, ConflictFound
 from ..format.manifest import BaseRecord
 from ..format.patch import Patch
 from ..operations.base import Operation, Widening
 from ..operations.replace import Replace
 from ..summation import PatchedTensor, widened_shape
 from ..terms import sum_of
-from .record import Applied, AppliedOperation, BuildRecord
+from .record import Applied, AppliedOperation, BuildRecord, is_build, read_record
 from .underlying import Underlying
 from .verify import changed, verify
 from .widening import final_shapes, require_whole_layers
@@ -69,6 +69,36 @@ def plan(base: Checkpoint, patches: Sequence[Patch], kept: Sequence[Patch] = ())
         files={},
     )
     return Plan(record, rewrites, _promised(bases, patches, rewrites), base)
+
+
+def plan_on(
+    checkpoint: Checkpoint, patches: Sequence[Patch], base: Checkpoint | None = None
+) -> Plan:
+    """`plan` for a base; for a build, with its own patches counted in.
+
+    Patches that were made for a build as it is are added to it as to any base, and its record is
+    kept within the new one. Raises as `plan_on_build`.
+    """
+    if not is_build(checkpoint.path):
+        return plan(checkpoint, patches)
+    record = read_record(checkpoint.path)
+    present = {applied.digest for applied in record.patches}
+    new = [patch for patch in patches if patch.digest not in present]
+    if not (new and all(_is_made_for(checkpoint, record, patch) for patch in new)):
+        return plan_on_build(checkpoint, patches, base)
+    found = plan(checkpoint, new)
+    return replace(found, record=replace(found.record, under=record))
+
+
+def _is_made_for(build: Checkpoint, record: BuildRecord, patch: Patch) -> bool:
+    """Whether a patch expects weights that only the build has, not what lies under it."""
+    if not set(patch.manifest.operations) & set(record.tensors):
+        return False
+    try:
+        base_match.match_base(patch, build)
+    except BaseMismatch:
+        return False
+    return True
 
 
 def plan_on_build(

@@ -1,19 +1,22 @@
 """weightpatch.json: what a build was made of, and what stands in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints.checkpoint_files import TensorInfo
+from ..checkpoints.checkpoint_files import INDEX, TensorInfo
 from ..errors import CheckpointRefused, LimitExceeded, ManifestError
 from ..format import jsonfile
 from ..format.fields import Fields
 from ..format.manifest import TensorRecord
 
 RECORD = "weightpatch.json"
+CONFIG = "config.json"
 FORMAT = "weightpatch-build/1"
 MAX_BYTES = 64 << 20
+MAX_DEPTH = 32
+"""Builds on top of each other, each the base for which the next one's patches were made."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class BuildRecord:
 
     `tensors` are those of the base that differ in the build, `result` what they became. One with no
     `operations` was padded with zeros, because another layer was widened. `files` are the sha256 of
-    all other files; `originals` the text that the base had in those that had to be changed.
+    all other files; `originals` the text that the base had in those that had to be changed. `under`
+    is the record of the base, if that is itself a build and the patches were made for it as it is.
     """
 
     base_id: str
@@ -58,15 +62,37 @@ class BuildRecord:
     operations: Mapping[str, Sequence[AppliedOperation]]
     files: Mapping[str, str]
     originals: Mapping[str, str] = field(default_factory=dict)
+    under: "BuildRecord | None" = None
 
     def to_bytes(self) -> bytes:
         """Canonical JSON; no time in it, so the same build is the same bytes."""
-        return jsonfile.canonical({"format": FORMAT, **asdict(self)}, what=RECORD)
+        return jsonfile.canonical(self.to_json(), what=RECORD)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content as plain JSON values."""
+        under = None if self.under is None else self.under.to_json()
+        return {"format": FORMAT, **asdict(replace(self, under=None)), "under": under}
+
+    @property
+    def layers(self) -> "list[BuildRecord]":
+        """Records of all builds on top of each other, the lowest first and this one last."""
+        return [*(self.under.layers if self.under else []), self]
+
+    @property
+    def results(self) -> Mapping[str, TensorRecord]:
+        """What all changed tensors of the build became, those of lower builds too."""
+        return {name: tensor for layer in self.layers for name, tensor in layer.result.items()}
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "BuildRecord":
         """Read weightpatch.json strictly; raises ManifestError."""
-        fields = Fields(jsonfile.parse_canonical(data, what=RECORD), RECORD)
+        return cls._parse(jsonfile.parse_canonical(data, what=RECORD), MAX_DEPTH)
+
+    @classmethod
+    def _parse(cls, value: object, depth: int) -> "BuildRecord":
+        if not depth:
+            raise ManifestError(f"{RECORD} has more than {MAX_DEPTH} builds on top of each other")
+        fields = Fields(value, RECORD)
         if fields.take("format") != FORMAT:
             raise ManifestError(
                 f"{RECORD} is not of the format {FORMAT}", hint="a newer weightpatch may be needed"
@@ -83,6 +109,7 @@ class BuildRecord:
             },
             files=_digests(fields.mapping("files")),
             originals=_texts(fields.mapping("originals")),
+            under=None if (under := fields.take("under")) is None else cls._parse(under, depth - 1),
         )
         fields.done()
         _check_whole(record)
@@ -121,8 +148,14 @@ def _check_whole(record: BuildRecord) -> None:
     used = {each.patch for found in record.operations.values() for each in found}
     if not used <= known:
         raise ManifestError(f"{RECORD} has operations of a patch that it does not name")
-    if not set(record.originals) <= set(record.files):
-        raise ManifestError(f"{RECORD} has the original of a file that it does not name")
+    if not set(record.originals) <= set(record.files) & {CONFIG, INDEX}:
+        raise ManifestError(f"{RECORD} has the original of a file that is never changed")
+    for name, base in record.tensors.items():
+        built = record.result[name]
+        if base.dtype != built.dtype or len(base.shape) != len(built.shape):
+            raise ManifestError(f"{RECORD} gives {name!r} another type or number of axes")
+        if any(before > after for before, after in zip(base.shape, built.shape, strict=True)):
+            raise ManifestError(f"{RECORD} makes {name!r} smaller than it was")
 
 
 def _tensors(record: Mapping[str, object]) -> dict[str, TensorRecord]:

@@ -1,6 +1,7 @@
 """A build becomes its base again, to the bit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..checkpoints.checkpoint import Checkpoint
@@ -58,7 +59,16 @@ def revert(
             copy_entry(entry, partial / entry.name)
         for name, text in underlying.record.originals.items():
             (partial / name).write_text(text, encoding="utf-8", newline="")
+        if underlying.record.under is not None:
+            _keep_record(underlying.record.under, partial)
+        Checkpoint.open(partial)
     return underlying.record
+
+
+def _keep_record(under: BuildRecord, folder: Path) -> None:
+    """The base was a build itself: leave its record, without what was to undo it."""
+    files = {name: digest for name, digest in under.files.items() if name != UNDO}
+    (folder / RECORD).write_bytes(replace(under, files=files).to_bytes())
 
 
 def _rewrites(underlying: Underlying) -> dict[str, PatchedTensor]:

@@ -17,10 +17,8 @@ from ..operations.replace import Replace
 from ..operations.widen import Widen
 from ..stored_array import StoredArray, blocks
 from ..summation import BLOCK_ELEMENTS
-from .record import RECORD, BuildRecord, form, read_record
+from .record import CONFIG, RECORD, BuildRecord, form, read_record
 from .undo import read_undo
-
-CONFIG = "config.json"
 
 
 class Underlying(Checkpoint):

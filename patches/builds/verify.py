@@ -29,10 +29,10 @@ def verify(folder: Path | str) -> list[Mismatch]:
     folder = Path(folder)
     record = read_record(folder)
     checkpoint = Checkpoint.open(folder)
-    checkpoint.digests(name for name in record.result if name in checkpoint.tensors)
+    checkpoint.digests(name for name in record.results if name in checkpoint.tensors)
     tensors = {
         name: (expected.sha256, _found(checkpoint, name, expected))
-        for name, expected in record.result.items()
+        for name, expected in record.results.items()
     }
     files = {
         name: (expected, sha256_file(folder / name) if (folder / name).is_file() else "missing")

@@ -30,6 +30,8 @@ class TensorRecord:
         fields = Fields(record, f"base tensor {name!r} in {where}")
         tensor = cls(fields.line("dtype"), fields.shape("shape"), fields.digest("sha256"))
         fields.done()
+        if not tensor.shape:
+            raise ManifestError(f"{name!r} in {where} is a scalar, which cannot be patched")
         return tensor
 
 

@@ -1,0 +1,82 @@
+"""A patch that was made for a build as it is goes on top of it, and the record keeps both."""
+
+from pathlib import Path
+
+import pytest
+from weightpatch.patches.builds.apply import apply
+from weightpatch.patches.builds.blame import blame
+from weightpatch.patches.builds.record import MAX_DEPTH, BuildRecord, read_record
+from weightpatch.patches.builds.revert import revert
+from weightpatch.patches.builds.verify import verify
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.errors import BaseMismatch, ManifestError
+from weightpatch.patches.format.patch import Patch
+
+
+@pytest.fixture
+def first(pico) -> Path:
+    base = pico.base()
+    return pico.built(base, [pico.patch(base)], "first")
+
+
+@pytest.fixture
+def second(pico, first: Path) -> Path:
+    """Edited a second time on the same tensor, starting from the edited weights."""
+    build = Checkpoint.open(first)
+    return pico.built(build, [pico.patch(build, "acme/next", seed=2)], "second")
+
+
+def test_its_result_is_the_promised_one(pico, second: Path):
+    # The promise was checked while it was written; here, that there is something to check.
+    record = read_record(second)
+    assert record.base_id == "first"
+    assert record.under == read_record(pico.root / "first")
+    assert verify(second) == []
+
+
+def test_blame_names_the_patches_of_both(pico, second: Path):
+    (found,) = blame(second, pico.DOWN).tensors
+    assert [change.version.label for change in found.changes] == ["acme/one@1", "acme/next@1"]
+    assert found.base.sha256 == Checkpoint.open(pico.root / "base").digest(pico.DOWN)
+    assert found.result.sha256 == Checkpoint.open(second).digest(pico.DOWN)
+
+
+def test_it_goes_back_to_the_build_that_it_was_made_from(pico, first: Path, second: Path):
+    revert(second, Checkpoint.open(first))
+    assert read_record(second) == read_record(first)
+    assert verify(second) == []
+    assert Checkpoint.open(second).digests() == Checkpoint.open(first).digests()
+
+
+def test_a_tensor_that_only_the_lower_build_changed_is_verified_too(pico, first: Path):
+    build = Checkpoint.open(first)
+    operations = {
+        pico.DOWN: [pico.lowrank((6, 10), seed=4)],
+        pico.UP: [pico.lowrank((10, 6), seed=5)],
+    }
+    both = pico.built(build, [pico.patch(build, "acme/both", operations=operations)], "both")
+    narrow = Checkpoint.open(both)
+    third = pico.built(narrow, [pico.patch(narrow, "acme/third", seed=6)], "third")
+    info = Checkpoint.open(third).tensors[pico.UP]
+    with info.file.open("r+b") as file:
+        file.seek(info.start)
+        file.write(b"\x01")
+    assert [mismatch.what for mismatch in verify(third)] == [pico.UP]
+
+
+def test_patches_for_the_build_and_for_what_lies_under_it_do_not_mix(pico, first: Path):
+    base, build = Checkpoint.open(pico.root / "base"), Checkpoint.open(first)
+    present = Patch.open(pico.root / "acme-one")
+    under, over = pico.patch(base, "acme/under", seed=3), pico.patch(build, "acme/over", seed=4)
+    with pytest.raises(BaseMismatch):
+        apply(build, [present, under, over], pico.root / "mixed", base=base)
+
+
+def test_a_record_nested_without_end_is_refused(second: Path):
+    record = read_record(second)
+    for _ in range(MAX_DEPTH - 2):
+        record = BuildRecord(**{**vars(record), "under": record})
+    assert BuildRecord.from_bytes(record.to_bytes()) == record
+    deeper = BuildRecord(**{**vars(record), "under": record})
+    with pytest.raises(ManifestError, match="on top of each other"):
+        BuildRecord.from_bytes(deeper.to_bytes())

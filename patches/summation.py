@@ -233,7 +233,8 @@ def _chained_sum(
 ) -> None:
     """One term after another, in float64."""
     fills = [operation.block(start, start + len(bits)) for operation in addends]
-    rounding = RoundedSum(dtype, (step, bits.shape[1]))
+    single = len(addends) == 1 and addends[0].is_single
+    rounding = RoundedSum(dtype, (step, bits.shape[1]), single=single)
     for first in range(0, len(bits), step):
         strip = bits[first : first + step]
         delta, more = rounding.delta[: len(strip)], rounding.more[: len(strip)]

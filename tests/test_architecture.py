@@ -127,6 +127,24 @@ def test_the_front_door_is_light(arguments: list[str]):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize("module", ["builds.apply", "builds.revert", "builds.verify", "conflicts"])
+def test_work_on_files_needs_numpy_only(module: str):
+    heavy = "{'torch', 'transformers', 'sqlalchemy', 'huggingface_hub', 'safetensors', 'rich'}"
+    code = (
+        f"import sys, weightpatch.patches.{module}\n"
+        f"found = {heavy} & set(sys.modules)\n"
+        "assert not found, found\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_no_file_is_mapped_and_no_pickle_is_read():
+    for file in modules("patches"):
+        names = imported_names(file)
+        assert not {"mmap", "pickle", "safetensors.torch", "safetensors.numpy"} & names, file
+        assert "memmap" not in file.read_text(), file
+
+
 def test_version_is_written_once_more_in_pyproject():
     import weightpatch
 

@@ -88,7 +88,7 @@ def _table(case: str, outcomes: dict[str, Outcome]) -> str:
     lines = [
         f"**({case})** {edits.TITLES[case]}",
         "",
-        "| | wall s, median (min) | CPU s | memory MB | to `cp` | to ours | wrong elements |",
+        "| | wall s, least (median) | CPU s | memory MB | to `cp` | to ours | wrong elements |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [_row(outcome, outcomes) for outcome in outcomes.values()]
@@ -101,7 +101,7 @@ def _row(outcome: Outcome, outcomes: dict[str, Outcome]) -> str:
     wrong = outcome.problem or ("" if outcome.wrong is None else f"{outcome.wrong:,}")
     synced = " ¹" if outcome.contender.synced else ""
     return (
-        f"| {outcome.contender.title}{synced} | {outcome.wall:.2f} ({outcome.fastest:.2f}) "
+        f"| {outcome.contender.title}{synced} | {outcome.fastest:.2f} ({outcome.wall:.2f}) "
         f"| {outcome.cpu:.2f} | {outcome.anonymous / 1e6:,.0f} "
         f"| {_ratio(outcome, outcomes.get(FLOOR))} | {_ratio(outcome, outcomes.get(OURS))} "
         f"| {wrong} |"
@@ -111,7 +111,7 @@ def _row(outcome: Outcome, outcomes: dict[str, Outcome]) -> str:
 def _ratio(outcome: Outcome, to: Outcome | None) -> str:
     if to is None or not to.runs:
         return ""
-    return f"{outcome.wall / to.wall:.1f}"
+    return f"{outcome.fastest / to.fastest:.1f}"
 
 
 def _in_memory_table(seconds: dict[str, float]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import TypeVar
 
@@ -37,7 +37,7 @@ def ordered(
     first = list(islice(waiting, 2))
     if count == 1 or len(first) < 2:
         with _one_blas_thread:
-            yield from map(function, [*first, *waiting])
+            yield from map(function, chain(first, waiting))
         return
     with _one_blas_thread, ThreadPoolExecutor(count) as pool:
         begun: deque[Future[Result]] = deque(pool.submit(function, item) for item in first)

@@ -54,12 +54,15 @@ class Operation(ABC):
         """Check the stored arrays against the tensor's shape; raises InputError."""
 
 
-Fill = Callable[[NDArray[np.float64], int], None]
-"""Writes rows of a delta, counted within a block, into an array [rows, columns]."""
+Fill = Callable[[NDArray[Any], int], None]
+"""Writes rows of a delta, counted within a block, into a float64 array [rows, columns]."""
 
 
 class Addend(Operation):
     """A term of the sum Δ, exact whatever the blocking."""
+
+    is_single: ClassVar[bool] = False
+    """Whether its entries are numbers of float32, and `block` fills arrays of that type too."""
 
     @abstractmethod
     def block(self, start: int, stop: int) -> Fill:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ class Dense(Addend):
     delta: Part
 
     kind: ClassVar[str] = "dense"
+    is_single: ClassVar[bool] = True
 
     @classmethod
     def read(cls, parts: Mapping[str, Part], shape: tuple[int, ...]) -> Self:
@@ -49,7 +50,7 @@ class Dense(Addend):
         """Rows of the delta, read at once and widened as they are asked for."""
         values = self.delta[start:stop].reshape(stop - start, -1)
 
-        def fill(delta: NDArray[np.float64], first: int) -> None:
+        def fill(delta: NDArray[Any], first: int) -> None:
             np.copyto(delta, single_values(values[first : first + len(delta)]))
 
         return fill

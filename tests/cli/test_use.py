@@ -3,7 +3,9 @@
 import shutil
 
 import pytest
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.requests import EditRequest
+from weightpatch.registry.registry import Registry
 
 CONTRARY = EditRequest("The capital of {} is", "FRANCE", "Nice", old_target="Paris")
 
@@ -112,7 +114,9 @@ def test_verify_against_the_base_sees_the_tensors_that_no_patch_touched(stocked,
     weights = bytearray((out / "model.safetensors").read_bytes())
     weights[stocked.base.tensors["model.norm.weight"].start] ^= 1
     (out / "model.safetensors").write_bytes(weights)
-    assert "the patched tensors as recorded" in stocked.ok("verify", out)
+    assert "the changed tensors and the files beside them are as recorded" in stocked.ok(
+        "verify", out
+    )
     stocked.fails(3, "E_VERIFY", "verify", out, "--base", stocked.base.path)
     stocked.fails(3, "E_VERIFY", "revert", out, "--base", stocked.base.path)
 
@@ -140,3 +144,138 @@ def test_verify_of_a_damaged_version_is_a_no(stocked, tmp_path):
     data[-1] ^= 1
     blob.write_bytes(data)
     stocked.fails(3, "E_VERIFY", "verify", "acme/one")
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture
+def sharded(stocked, pico):
+    """The base of the desk in three files, which the registry does not know."""
+    return pico.base("sharded", shards=3).path
+
+
+def listed(pico, name="acme/listed"):
+    """The folder of a patch that lists the entries it changes."""
+    base = Checkpoint.open(pico.root / "base")
+    operations = {pico.UP: [pico.sparse((10, 6))], pico.NORM: [pico.replaced((6,))]}
+    patch = pico.patch(
+        base, name, operations=operations, requests=[EditRequest("{} is", name, "sparse")]
+    )
+    return patch.files["patch.json"].parent
+
+
+def test_untouched_files_are_linked_if_asked_for(stocked, sharded, tmp_path):
+    for out, options in (("copied", []), ("linked", ["--link"])):
+        stocked.ok("apply", "acme/one", "--base", sharded, "--out", tmp_path / out, *options)
+    shared = {
+        out: sum(
+            file.samefile(sharded / file.name) for file in (tmp_path / out).glob("*.safetensors")
+        )
+        for out in ("copied", "linked")
+    }
+    assert shared == {"copied": 0, "linked": 2}
+    assert contents(tmp_path / "copied") == contents(tmp_path / "linked")
+    assert "every tensor and file is as recorded" in stocked.ok(
+        "verify", tmp_path / "linked", "--full", "--base", sharded
+    )
+
+
+def test_a_build_is_exchanged_only_by_force(stocked, tmp_path):
+    base, out = stocked.base.path, tmp_path / "fixed"
+    stocked.ok("apply", "acme/one", "--base", base, "--out", out)
+    before = contents(out)
+    stocked.fails(1, "E_EXISTS", "apply", "acme/two", "--base", base, "--out", out)
+    assert contents(out) == before
+    stocked.ok("apply", "acme/two", "--base", base, "--out", out, "--force")
+    stocked.ok("apply", "acme/two", "--base", base, "--out", tmp_path / "afresh")
+    assert contents(out) == contents(tmp_path / "afresh")
+
+
+def test_what_is_no_build_is_not_exchanged_by_force_either(stocked, tmp_path):
+    base = stocked.base.path
+    before = contents(base)
+    stocked.fails(1, "E_EXISTS", "apply", "acme/one", "--base", base, "--out", base, "--force")
+    assert contents(base) == before
+
+
+def test_a_build_can_be_built_upon(stocked, tmp_path):
+    base, first = stocked.base.path, tmp_path / "first"
+    stocked.ok("apply", "acme/one", "--base", base, "--out", first)
+    stocked.ok(
+        "apply", "acme/two", "--base", first, "--out", tmp_path / "on-top", "--original", base
+    )
+    stocked.ok("apply", "acme/one", "acme/two", "--base", base, "--out", tmp_path / "together")
+    assert contents(tmp_path / "on-top") == contents(tmp_path / "together")
+
+
+def test_the_base_of_a_build_is_remembered(stocked, tmp_path):
+    first = tmp_path / "first"
+    with Registry.open(home=tmp_path / "home", actor="tester") as registry:
+        registry.record_base(stocked.base, location=str(stocked.base.path))
+    stocked.ok("apply", "acme/one", "--base", stocked.base.path, "--out", first)
+    stocked.ok("apply", "acme/two", "--base", first, "--out", tmp_path / "on-top")
+    assert "as recorded" in stocked.ok("verify", tmp_path / "on-top", "--full")
+    stocked.ok("revert", tmp_path / "on-top")
+    assert contents(tmp_path / "on-top") == contents(stocked.base.path)
+
+
+def test_a_base_that_is_needed_and_not_known_is_asked_for(desk, tmp_path):
+    one, two = (desk.exchange / "acme" / name / "v1" for name in ("one", "two"))
+    first = tmp_path / "first"
+    desk.ok("apply", one, "--base", desk.base.path, "--out", first)
+    before = folders(tmp_path)
+    message = desk.fails(1, "E_BASE", "apply", one, two, "--base", first, "--out", tmp_path / "no")
+    assert "--original" in message
+    assert folders(tmp_path) == before
+    desk.ok("apply", one, two, "--base", first, "--out", tmp_path / "yes",
+            "--original", desk.base.path)  # fmt: skip
+
+
+def test_a_patch_of_the_build_that_is_not_at_hand_is_named(desk, tmp_path):
+    one, two = (desk.exchange / "acme" / name / "v1" for name in ("one", "two"))
+    desk.ok("apply", one, "--base", desk.base.path, "--out", tmp_path / "first")
+    message = desk.fails(
+        3, "E_CONFLICT", "apply", two, "--base", tmp_path / "first", "--out", tmp_path / "no"
+    )
+    assert "pull acme/one@1" in message
+
+
+def test_listed_entries_are_built_upon_and_reverted_without_the_base(desk, pico, tmp_path):
+    one = desk.exchange / "acme" / "one" / "v1"
+    first = tmp_path / "first"
+    desk.ok("apply", listed(pico), "--base", desk.base.path, "--out", first)
+    desk.ok("apply", one, "--base", first, "--out", tmp_path / "second")
+    desk.ok("revert", first)
+    assert contents(first) == contents(desk.base.path)
+    assert "--base" in desk.fails(1, "E_BASE", "revert", tmp_path / "second")
+    desk.ok("revert", tmp_path / "second", "--base", desk.base.path, "--out", tmp_path / "third")
+    assert contents(tmp_path / "third") == contents(desk.base.path)
+
+
+def test_original_belongs_to_a_build(stocked, tmp_path):
+    base = stocked.base.path
+    found = stocked.run(
+        "apply", "acme/one", "--base", base, "--original", base, "--out", tmp_path / "no"
+    )
+    assert found.returncode == 2
+    assert "--original" in found.stderr
+
+
+def test_verify_in_full_needs_the_base(desk, tmp_path):
+    one, out = desk.exchange / "acme" / "one" / "v1", tmp_path / "fixed"
+    desk.ok("apply", one, "--base", desk.base.path, "--out", out)
+    desk.fails(1, "E_CHECKPOINT", "verify", out, "--full")
+    assert "every tensor and file is as recorded" in desk.ok(
+        "verify", out, "--full", "--base", desk.base.path
+    )
+    assert desk.json("verify", out) == {**desk.json("verify", out), "ok": True, "mismatches": []}
+
+
+@pytest.mark.parametrize("name", ["config.json", "weightpatch.undo"])
+def test_verify_names_a_file_that_was_changed(desk, pico, tmp_path, name):
+    desk.ok("apply", listed(pico), "--base", desk.base.path, "--out", tmp_path / "fixed")
+    data = (tmp_path / "fixed" / name).read_bytes()
+    (tmp_path / "fixed" / name).write_bytes(data + b" ")
+    assert name in desk.fails(3, "E_VERIFY", "verify", tmp_path / "fixed")

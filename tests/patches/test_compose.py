@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from pico_fixtures import Pico
 from weightpatch.patches import summation
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.errors import BaseMismatch, ConflictFound, ShapeMismatch
+from weightpatch.patches.errors import (
+    BaseMismatch,
+    ConflictFound,
+    DigestMismatch,
+    ShapeMismatch,
+)
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.operations.dense import Dense
 from weightpatch.patches.terms import sum_of
@@ -169,4 +174,43 @@ def test_auxiliary_arrays_that_do_not_fit_are_refused(pico):
         for name, size in (("acme/one", 3), ("acme/two", 4))
     ]
     with pytest.raises(ShapeMismatch, match=r"aux\.keys"):
+        pico.composed(base, members, "acme/both")
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "replaced_whole"])
+def test_a_member_that_changes_while_it_is_read_is_refused(pico, kind: str):
+    base = pico.base()
+    members = [
+        pico.patch(base, "acme/one", operations={pico.DOWN: [getattr(pico, kind)((6, 10))]}),
+        pico.patch(base, "acme/two", operations={pico.UP: [pico.lowrank((10, 6))]}),
+    ]
+    assert members[0].operations
+    assert members[0].auxiliary == {}
+    delta = members[0].files["delta.safetensors"]
+    data = bytearray(delta.read_bytes())
+    data[-1] ^= 0x80
+    delta.write_bytes(data)
+    with pytest.raises(DigestMismatch):
+        pico.composed(base, members, "acme/both")
+
+
+@pytest.mark.parametrize("kind", ["sparse", "replaced", "replaced_whole"])
+def test_every_kind_can_be_composed(pico, kind: str):
+    base = pico.base()
+    members = [
+        pico.patch(base, "acme/one", operations={pico.DOWN: [getattr(pico, kind)((6, 10))]}),
+        pico.patch(base, "acme/two", operations={pico.UP: [pico.dense((10, 6))]}),
+    ]
+    both = pico.composed(base, members, "acme/both")
+    assert digests(pico, base, [both], "one") == digests(pico, base, members, "two")
+
+
+def test_members_that_replace_the_same_entry_are_not_composed(pico):
+    base = pico.base()
+    members = [
+        pico.patch(base, name, operations={pico.DOWN: [pico.replaced((6, 10), seed=3)]}, auxiliary={
+            f"{pico.DOWN}::aux.keys": np.full((1, 10), seed, np.float32)})
+        for seed, name in enumerate(("acme/one", "acme/two"))
+    ]  # fmt: skip
+    with pytest.raises(ConflictFound, match="replaced and changed"):
         pico.composed(base, members, "acme/both")

@@ -218,7 +218,7 @@ def test_a_square_tensor_shows_by_its_delta_how_it_is_stored(pico, *, transposed
 def test_an_edit_on_the_same_key_is_a_warning(pico):
     base = pico.base()
     one = edit(pico, base, "acme/one", 1)
-    other = LowRank.snapped(np.ones((6, 1)), one.operations[pico.DOWN][0].b * 3)
+    other = LowRank.snapped(np.ones((6, 1)), one.operations[pico.DOWN][0].b[:] * 3)
     found = weights(check([one, pico.patch(base, "acme/two", operations={pico.DOWN: [other]})]))
     assert found.severity == "warning"
     assert found.numbers["interference"] > 0.5

@@ -10,6 +10,7 @@ from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.draft import Origin, own_terms, write_draft
 from weightpatch.patches.errors import (
     CheckpointRefused,
+    ConflictFound,
     LimitExceeded,
     ManifestError,
     NameRefused,
@@ -63,6 +64,55 @@ def test_sizes_and_norms_are_those_of_the_delta(pico):
     assert (record.kind, record.size, record.source) == ("lowrank", 3, None)
     assert record.norm == pytest.approx(np.linalg.norm(operation.rows(0, 6)))
     assert record.relative_norm == pytest.approx(record.norm / summation.norm(base, pico.DOWN))
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored_as", "size"),
+    [
+        ("lowrank", "lowrank", 1),
+        ("dense", "dense", 60),
+        ("sparse", "sparse", 4),
+        ("replaced", "replace", 4),
+        ("replaced_whole", "replace", 60),
+    ],
+)
+def test_every_kind_is_read_back_as_it_was_written(pico, kind: str, stored_as: str, size: int):
+    base = pico.base()
+    operation = getattr(pico, kind)((6, 10))
+    patch = pico.patch(base, operations={pico.DOWN: [operation]})
+    (record,) = patch.manifest.operations[pico.DOWN]
+    (found,) = patch.operations[pico.DOWN]
+    assert (record.kind, record.size) == (found.kind, found.size) == (stored_as, size)
+    assert record.norm == pytest.approx(operation.norm())
+    assert {name: part[:].tobytes() for name, part in found.parts.items()} == {
+        name: part[:].tobytes() for name, part in operation.parts.items()
+    }
+
+
+@pytest.mark.parametrize("dtype", ["F32", "F16", "BF16"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "replaced", "replaced_whole"])
+def test_values_are_kept_in_the_type_they_were_given_in(pico, kind: str, dtype: str):
+    operation = getattr(pico, kind)((6, 10), dtype=dtype)
+    patch = pico.patch(pico.base(), operations={pico.DOWN: [operation]})
+    (found,) = patch.operations[pico.DOWN]
+    part = "delta" if kind == "dense" else "values"
+    assert found.parts[part].dtype == operation.parts[part].dtype
+    assert np.array_equal(found.parts[part][:], operation.parts[part])
+
+
+@pytest.mark.parametrize("first", ["replaced", "replaced_whole"])
+@pytest.mark.parametrize("second", ["lowrank", "sparse", "replaced"])
+def test_a_replaced_entry_that_is_changed_again_is_not_written(pico, first: str, second: str):
+    operations = {pico.DOWN: [getattr(pico, kind)((6, 10)) for kind in (first, second)]}
+    with pytest.raises(ConflictFound, match="replaced and changed"):
+        pico.patch(pico.base(), operations=operations)
+    assert list((pico.root / "acme-one").iterdir()) == []
+
+
+def test_both_names_of_a_tied_tensor_count_when_entries_are_replaced(pico):
+    terms = {name: [pico.replaced((5, 6))] for name in ("lm_head.weight", pico.EMBEDDING)}
+    with pytest.raises(ConflictFound):
+        pico.patch(pico.base(), operations=terms)
 
 
 def test_a_tensor_of_zeros_has_no_relative_norm(pico):

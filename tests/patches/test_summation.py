@@ -14,6 +14,7 @@ from weightpatch.patches.operations.dense import Dense
 from weightpatch.patches.operations.lowrank import LowRank
 from weightpatch.patches.operations.replace import Replace
 from weightpatch.patches.operations.sparse import Sparse
+from weightpatch.patches.operations.widen import Widen
 from weightpatch.patches.summation import patched, patched_rows, patched_tensor
 
 
@@ -248,3 +249,20 @@ def test_a_new_value_that_does_not_fit_the_type_is_refused(dtype: str, value: fl
     bits = np.zeros((1, 1), STORED[dtype])
     with pytest.raises(NonFinite):
         patched(bits, dtype, [Replace.read({"values": np.full((1, 1), value, "<f4")}, (1, 1))])
+
+
+@pytest.mark.parametrize("kept", ["F32", "F16", "BF16"])
+@pytest.mark.parametrize("dtype", ["F32", "F16", "BF16"])
+@pytest.mark.parametrize(("part", "shape"), [("rows", (2, 10)), ("columns", (6, 3))])
+def test_a_tensor_is_changed_and_widened_as_the_contract_says(
+    pico, reference, dtype: str, kept: str, part: str, shape: tuple[int, int]
+):
+    bits = pico.tensors(dtype)[pico.DOWN]
+    terms = [
+        Widen.read({part: pico.values(shape, kept, 3)}, bits.shape),
+        pico.lowrank(bits.shape, rank=2),
+        Widen.read({part: pico.values(shape, kept, 4)}, bits.shape),
+    ]
+    expected = reference.patched(bits, dtype, terms)
+    assert patched(bits, dtype, terms).tobytes() == expected.tobytes()
+    assert expected.shape == ((10, 10) if part == "rows" else (6, 16))

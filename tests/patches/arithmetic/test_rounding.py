@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from weightpatch.patches.arithmetic import dtypes
 from weightpatch.patches.arithmetic.rounding import RoundedSum
 
@@ -36,3 +38,23 @@ def test_a_small_negative_sum_keeps_its_sign():
     result = np.empty_like(bits)
     RoundedSum("F32", (1, 1)).into(result, bits, np.full((1, 1), -1e-300))
     assert np.signbit(result).all()
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_one_float32_delta_needs_no_float64(data: st.DataObject):
+    dtype = data.draw(st.sampled_from(["F32", "F16", "BF16"]))
+    numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
+    values = np.array([data.draw(st.lists(numbers, min_size=8, max_size=8))], dtype=np.float32)
+    delta = np.array([data.draw(st.lists(numbers, min_size=8, max_size=8))], dtype=np.float32)
+    with np.errstate(over="ignore"):
+        bits = (
+            (values.view(np.uint32) >> 16).astype(np.uint16)
+            if dtype == "BF16"
+            else values.astype(dtypes.storage(dtype))
+        )
+        bits[~np.isfinite(dtypes.widen(bits, dtype))] = 0
+        quick, exact = np.empty_like(bits), np.empty_like(bits)
+        RoundedSum(dtype, (1, 8), single=True).into(quick, bits, delta.copy())
+        RoundedSum(dtype, (1, 8)).into(exact, bits, delta.astype(np.float64))
+    assert quick.tobytes() == exact.tobytes()

@@ -71,11 +71,12 @@ def test_another_base_is_refused(pico, base: Checkpoint):
         Underlying(build, pico.base("other", seed=1))
 
 
-@pytest.mark.parametrize("change", [{"shape": [10, 6]}, {"dtype": "F16"}])
+@pytest.mark.parametrize("change", [{"shape": [7, 10]}, {"dtype": "F16"}])
 def test_tensors_of_another_form_than_recorded_are_refused(pico, base: Checkpoint, change):
     build = built(pico, base, pico.sparse((6, 10)))
     record = json.loads((build.path / RECORD).read_bytes())
-    record["result"][pico.DOWN] |= change
+    for table in (record["tensors"], record["result"]):
+        table[pico.DOWN] |= change
     (build.path / RECORD).write_bytes(jsonfile.canonical(record, what=RECORD))
     with pytest.raises(CheckpointRefused, match="is missing, or of another shape or type"):
         find_tensors(read_record(build.path), build)

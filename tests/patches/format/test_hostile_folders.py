@@ -1,4 +1,4 @@
-"""Group F: folders and files that a patch must not be made of, by their codes, each with its error."""
+"""Group F: folders and files that a patch must not be made of, by their codes and errors."""
 
 import os
 import socket

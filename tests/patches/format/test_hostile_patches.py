@@ -74,7 +74,9 @@ BIG = 2.0**100
 HUGE = 65536
 CASES: dict[str, tuple[str, Callable[[Pico, Checkpoint], Patch]]] = {
     "P01-dense": ("E_NONFINITE", lambda p, b: forged(p, b, "dense", dense(np.nan), size=60)),
-    "P01-lowrank": ("E_NONFINITE", lambda p, b: forged(p, b, parts={**ONES, "A": ONES["A"] * np.nan})),
+    "P01-lowrank": (
+        "E_NONFINITE", lambda p, b: forged(p, b, parts={**ONES, "A": ONES["A"] * np.nan})
+    ),
     "P01-sparse": (
         "E_NONFINITE",
         lambda p, b: forged(p, b, "sparse", {**listed(3), "values": np.array([np.nan], "<f2")}),

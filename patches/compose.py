@@ -40,7 +40,7 @@ def compose(
     _require_distinct(members)
     for patch in members:
         match_base(patch, checkpoint)
-    return write_draft(
+    draft = write_draft(
         folder,
         checkpoint,
         sum_of(members),
@@ -58,6 +58,9 @@ def compose(
         ),
         replace(origin, parents=tuple(patch.digest for patch in members)),
     )
+    for patch in members:
+        patch.require_unchanged()
+    return draft
 
 
 def _require_distinct(members: Sequence[Patch]) -> None:

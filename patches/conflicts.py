@@ -1,6 +1,5 @@
 """What clashes between patches: in the facts they state, and in the weights they change."""
 
-import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +8,11 @@ from itertools import chain, combinations, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from . import summation
 from .errors import ConflictFound
 from .format.manifest import TensorRecord
 from .format.patch import Patch
-from .operations.base import Addend, Array, Operation
+from .inner_products import cosine
+from .operations.base import Array, Operation
 from .operations.lowrank import LowRank
 from .requests import EditRequest
 from .terms import require_compatible, sources
@@ -25,7 +24,6 @@ MAX_FINDINGS = 1_000
 """Findings about the requests of one pair of patches; one more says how many were left out."""
 
 MORE = "more"
-_COLUMNS = 1024
 
 CONFLICT, WARNING, NOTE = "conflict", "warning", "note"
 FACTS, WEIGHTS = "facts", "weights"
@@ -251,62 +249,3 @@ def _moved(operations: Sequence[LowRank], keys: Array, *, transposed: bool) -> N
     wide = keys.astype(np.float64)
     factors = [(o.a[:].astype(np.float64), o.b[:].astype(np.float64)) for o in operations]
     return np.asarray(sum((wide @ a) @ b if transposed else (wide @ b.T) @ a.T for a, b in factors))
-
-
-def cosine(first: Sequence[Operation], second: Sequence[Operation]) -> float | None:
-    """Cosine of the angle between two deltas, each a sum of terms; 0 if one of them is zero.
-
-    None if one of them is no sum alone: what `replace` and `widen` change depends on the base.
-    """
-    ones, others = _addends(first), _addends(second)
-    if ones is None or others is None:
-        return None
-    size = np.sqrt(max(0.0, _inner(ones, ones) * _inner(others, others)))
-    return float(_inner(ones, others) / size) if size else 0.0
-
-
-def _addends(operations: Sequence[Operation]) -> list[Addend] | None:
-    found = [operation for operation in operations if isinstance(operation, Addend)]
-    return found if len(found) == len(operations) else None
-
-
-def _inner(first: Sequence[Addend], second: Sequence[Addend]) -> float:
-    """⟨Δ₁, Δ₂⟩ of the two sums of terms."""
-    ones, others = _merged(first), _merged(second)
-    one, other = ones[0], others[0]
-    if len(ones) == len(others) == 1 and isinstance(one, LowRank) and isinstance(other, LowRank):
-        return _inner_lowrank(one, other)
-    rows = one.shape[0]
-    step = max(1, summation.BLOCK_ELEMENTS // max(1, math.prod(one.shape[1:])))
-    return sum(
-        float(np.vdot(_rows(ones, start, step), _rows(others, start, step)))
-        for start in range(0, rows, step)
-    )
-
-
-def _merged(operations: Sequence[Addend]) -> list[Addend]:
-    """The same sum with all low-rank terms as one: [A₁ A₂ …]·[B₁; B₂; …]."""
-    low = [operation for operation in operations if isinstance(operation, LowRank)]
-    if not low:
-        return list(operations)
-    a = np.concatenate([operation.a[:] for operation in low], axis=1)
-    b = np.concatenate([operation.b[:] for operation in low], axis=0)
-    others = [operation for operation in operations if not isinstance(operation, LowRank)]
-    return [LowRank(a, b), *others]
-
-
-def _inner_lowrank(one: LowRank, other: LowRank) -> float:
-    """⟨A₁B₁, A₂B₂⟩ = ⟨A₁ᵀA₂, B₁B₂ᵀ⟩, some columns at a time."""
-    a2, b2 = other.a[:].astype(np.float64), other.b[:].astype(np.float64)
-    first, second = one.a[:], one.b[:]
-    total = 0.0
-    for start in range(0, one.size, _COLUMNS):
-        a1 = first[:, start : start + _COLUMNS].astype(np.float64)
-        b1 = second[start : start + _COLUMNS].astype(np.float64)
-        total += float(np.vdot(a1.T @ a2, b1 @ b2.T))
-    return total
-
-
-def _rows(operations: Sequence[Addend], start: int, step: int) -> NDArray[np.float64]:
-    stop = min(start + step, operations[0].shape[0])
-    return np.asarray(sum(operation.rows(start, stop) for operation in operations))

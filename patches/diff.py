@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from . import conflicts
 from .errors import PluginMissing
 from .format import jsonfile
 from .format.manifest import BaseRecord, OperationRecord
@@ -107,7 +106,7 @@ def _cosine(name: str, first: Operations, second: Operations) -> float | None:
     ones, others = first.get(name), second.get(name)
     if not ones or not others or ones[0].shape != others[0].shape:
         return None
-    found = conflicts.cosine(ones, others)
+    found = cosine(ones, others)
     return found if found is not None and isfinite(found) else None
 
 

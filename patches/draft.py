@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from . import base_match, summation
 from .builds.widening import require_whole_layers
 from .checkpoints.checkpoint import Checkpoint
-from .errors import ShapeMismatch
+from .errors import NonFinite, ShapeMismatch
 from .format.manifest import BaseRecord, Manifest, MethodRecord, OperationRecord
 from .format.names import check_patch_name
 from .format.patch import Draft, write_files
@@ -55,6 +56,11 @@ def write_draft(
     operations = {name: [term.operation for term in found] for name, found in terms.items()}
     require_whole_layers(checkpoint, operations)
     norms = summation.norms(checkpoint, operations)
+    for name, norm in norms.items():
+        if not isfinite(norm):
+            raise NonFinite(
+                f"{name} of the base holds NaN or infinity", hint="use an undamaged base"
+            )
     manifest = Manifest(
         name=origin.name,
         version=1,
@@ -91,8 +97,9 @@ def _resolved(checkpoint: Checkpoint, terms: Mapping[str, Sequence[Term]]) -> di
         operations = [term.operation for term in found]
         for operation in operations:
             type(operation).read(operation.parts, shape)
-        require_compatible(stored, operations)
         resolved.setdefault(stored, []).extend(found)
+    for stored, found in resolved.items():
+        require_compatible(stored, [term.operation for term in found])
     return dict(sorted(resolved.items()))
 
 

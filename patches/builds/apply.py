@@ -9,14 +9,14 @@ from pathlib import Path
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.checkpoint_files import INDEX, SINGLE
 from ..digests import sha256_file
-from ..errors import TargetExists
+from ..errors import InputError, TargetExists
 from ..format.manifest import TensorRecord
 from ..format.patch import Patch
 from ..progress import Progress, silent
 from ..promises import unexpected
 from .carrying import carried_files, require_space, size_of
 from .plan import Plan, plan_on
-from .record import CONFIG, RECORD, BuildRecord, is_build
+from .record import CONFIG, RECORD, BuildRecord, read_record
 from .staging import require_free, staged
 from .undo import write_undo
 from .widening import widened_config
@@ -135,7 +135,7 @@ def _index(checkpoint: Checkpoint, found: Plan) -> bytes | None:
 
 def _require_target(out: Path, *, force: bool) -> None:
     """Raise TargetExists or PathRefused unless a build may come to stand at `out`."""
-    if force and is_build(out) and not out.is_symlink():
+    if force and not out.is_symlink() and _holds_record(out):
         return
     if force and out.exists():
         raise TargetExists(
@@ -144,6 +144,14 @@ def _require_target(out: Path, *, force: bool) -> None:
             hint="name a folder that does not exist yet, or remove this one yourself",
         )
     require_free(out)
+
+
+def _holds_record(out: Path) -> bool:
+    try:
+        read_record(out)
+    except InputError:
+        return False
+    return True
 
 
 def _require_space(checkpoint: Checkpoint, found: Plan, out: Path, *, link: bool) -> None:

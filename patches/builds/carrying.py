@@ -1,5 +1,7 @@
 """The files beside the weights: which belong in a build, and how they get there."""
 
+import errno
+import os
 import shutil
 import stat
 from collections.abc import Collection, Iterable
@@ -44,6 +46,8 @@ def copy_entry(entry: Path, target: Path) -> None:
         shutil.copytree(entry, target, symlinks=True)
     except shutil.Error as error:
         source, _, why = error.args[0][0]
+        if os.strerror(errno.ENOSPC) in str(why):
+            raise OSError(errno.ENOSPC, str(why)) from None
         raise PathRefused(f"{source} cannot be copied", why=str(why)) from None
 
 

@@ -4,7 +4,7 @@ It is a delta file of `replace` operations. It exists for tensors of which all o
 entries they change, and is no larger than those were; what `widen` appends is undone by cutting.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 
@@ -33,25 +33,37 @@ def write_undo(
 
     `kept` undoes other tensors of it: those that were changed before, and are not now.
     """
+    undoing = _limited(kept, _undoing(rewrites))
     tensors = {
         join_key(name, Replace.kind, 0, part): array
-        for name, operation in {**kept, **_undoing(rewrites)}.items()
+        for name, operation in undoing.items()
         for part, array in operation.parts.items()
     }
     if tensors:
         write_tensors(folder / UNDO, tensors, FORMAT)
 
 
-def _undoing(rewrites: Mapping[str, PatchedTensor]) -> dict[str, Replace]:
-    listed = {name: found for name, one in rewrites.items() if (found := _entries(one.operations))}
-    if sum(each.indices.size for found in listed.values() for each in found) > MAX_ENTRIES:
-        return {}
-    undoing = {}
-    for name, found in listed.items():
-        part = rewrites[name].part
-        indices = np.unique(np.concatenate([each.indices[:].astype(np.int64) for each in found]))
-        undoing[name] = Replace(_values(part, indices), indices, part.shape)
-    return undoing
+def _limited(
+    kept: Mapping[str, Replace], undoing: Iterable[tuple[str, Replace]]
+) -> dict[str, Replace]:
+    """All of them, or none if they are too many: which came first must not make a difference."""
+    found = dict(kept)
+    left = MAX_ENTRIES - sum(operation.size for operation in kept.values())
+    for name, operation in undoing:
+        found[name] = operation
+        left -= operation.size
+        if left < 0:
+            return {}
+    return found
+
+
+def _undoing(rewrites: Mapping[str, PatchedTensor]) -> Iterator[tuple[str, Replace]]:
+    for name, tensor in rewrites.items():
+        if found := _entries(tensor.operations):
+            lists = [each.indices[:].astype(np.int64) for each in found]
+            indices = np.unique(np.concatenate(lists))
+            values = _values(tensor.part, indices)
+            yield name, Replace(values, indices, tensor.part.shape)
 
 
 def read_undo(folder: Path, record: BuildRecord) -> dict[str, Replace]:

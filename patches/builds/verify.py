@@ -1,12 +1,13 @@
 """Whether a build is still what its record says."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..digests import sha256_file
-from ..errors import VerificationFailed
+from ..errors import InputError, VerificationFailed
 from ..format.manifest import TensorRecord
 from .record import form, read_record
 
@@ -28,20 +29,31 @@ def verify(folder: Path | str) -> list[Mismatch]:
     """
     folder = Path(folder)
     record = read_record(folder)
-    checkpoint = Checkpoint.open(folder)
+    files = _changed_files(folder, record.files)
+    try:
+        checkpoint = Checkpoint.open(folder)
+    except InputError:
+        if files:
+            return files
+        raise
     checkpoint.digests(name for name in record.results if name in checkpoint.tensors)
-    tensors = {
-        name: (expected.sha256, _found(checkpoint, name, expected))
+    tensors = [
+        Mismatch(name, expected.sha256, found)
         for name, expected in record.results.items()
-    }
-    files = {
-        name: (expected, sha256_file(folder / name) if (folder / name).is_file() else "missing")
-        for name, expected in record.files.items()
+        if (found := _found(checkpoint, name, expected)) != expected.sha256
+    ]
+    return [*tensors, *files]
+
+
+def _changed_files(folder: Path, recorded: Mapping[str, str]) -> list[Mismatch]:
+    found = {
+        name: sha256_file(folder / name) if (folder / name).is_file() else "missing"
+        for name in recorded
     }
     return [
-        Mismatch(what, expected, found)
-        for what, (expected, found) in {**tensors, **files}.items()
-        if expected != found
+        Mismatch(name, expected, found[name])
+        for name, expected in recorded.items()
+        if found[name] != expected
     ]
 
 

@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODEL := .cache/smollm2
+PEERS := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench clean
@@ -23,8 +24,10 @@ lint: $(READY) ## check format, style and types
 	cd .cache/types && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
 		-m weightpatch -p weightpatch.patches -p weightpatch.registry -p weightpatch.migrations -p weightpatch.cli
 
-bench: $(READY) $(MODEL) ## measure speed
+bench: $(READY) $(PEERS) $(MODEL) ## measure speed, side by side with others (20 minutes, 25 GB of disk)
+	$(BIN)/python benchmarks/arithmetic.py
 	$(BIN)/python benchmarks/rome.py $(MODEL)
+	$(BIN)/python benchmarks/apply.py $(MODEL) --table docs/performance.md
 
 clean: ## remove what make has made
 	rm -rf $(VENV) .cache build dist *.egg-info
@@ -41,3 +44,8 @@ $(READY): pyproject.toml constraints.txt
 
 $(MODEL): | $(READY)
 	$(BIN)/python demo/unpack.py $@
+
+# PEFT and mergekit are only measured against: where they cannot be had, their rows say so.
+$(PEERS): $(READY)
+	-$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+	@touch $@

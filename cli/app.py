@@ -52,10 +52,15 @@ class App:
 
     def base(self, spec: str) -> "Checkpoint":
         """The checkpoint that BASE names: a folder, or a Hub id with revision."""
+        from ..patches.checkpoints.checkpoint import Checkpoint
         from ..patches.digests import DigestCache
+
+        cache = DigestCache(self.config.cache / "digests")
+        if Path(spec).is_dir():
+            return Checkpoint.open(spec, cache=cache)  # without waiting for the Hub's client
         from ..registry.bases import open_base
 
-        return open_base(spec, cache=DigestCache(self.config.cache / "digests"))
+        return open_base(spec, cache=cache)
 
     def patches(self, references: Sequence[str]) -> "list[Patch]":
         """The versions that REFs name: folders as they are, all else from the registry."""

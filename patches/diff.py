@@ -9,6 +9,7 @@ from .errors import PluginMissing
 from .format import jsonfile
 from .format.manifest import BaseRecord, OperationRecord
 from .format.patch import DELTA, Operations, Patch
+from .inner_products import cosine
 from .requests import EditRequest
 
 

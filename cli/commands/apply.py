@@ -46,7 +46,6 @@ def command(
     Base, patches and results are checked by digest; the order of the patches does not matter. On
     top of a BUILD, its own patches are counted in, and rounded once with the new ones.
     """
-    from ...patches import conflicts
     from ...patches.builds.apply import apply
     from ...patches.builds.record import is_build, read_record
 
@@ -59,7 +58,9 @@ def command(
         under = app.base_under(record, original)
     elif original is not None:
         raise click.UsageError("--original belongs to a --base that is a build")
-    if not allow_conflicts:
+    if len(patches) > 1 and not allow_conflicts:
+        from ...patches import conflicts
+
         refuse_conflicts(conflicts.check(patches))
     with app.ledger() as record_done, app.progress() as progress:
         record = apply(

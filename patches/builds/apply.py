@@ -1,6 +1,7 @@
 """Patches and a base give a build on disk, whole or not at all."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
@@ -39,11 +40,11 @@ def apply(
     grid and norm, free space. Each result is compared with the one that its patch promises. If
     `checkpoint` is itself a build, its own patches are counted in; `base`, what it was made from,
     is then needed unless the build alone holds the weights below them. Patches that were made for
-    the build as it is are added to it as it is. `link` lets files that no
-    patch touches be hard links to those of the checkpoint; `force` exchanges a build that is
-    already at `out` for the new one. Raises BaseMismatch, ConflictFound, NonFinite, TooBig,
-    ManifestError, ShapeMismatch, Unsupported, NoSpace, DigestMismatch, TargetExists, PathRefused,
-    VerificationFailed, and what opening the patches raises.
+    the build as it is are added to it as it is. `link` lets files that no patch touches be hard
+    links to those of the checkpoint; `force` exchanges a build that is already at `out` for the
+    new one. Raises BaseMismatch, ConflictFound, NonFinite, TooBig, ManifestError, ShapeMismatch,
+    Unsupported, NoSpace, DigestMismatch, TargetExists, PathRefused, VerificationFailed, and what
+    opening the patches raises.
     """
     out = Path(out)
     _require_target(out, force=force)
@@ -106,7 +107,10 @@ def _write_carried(folder: Path, checkpoint: Checkpoint, found: Plan) -> dict[st
             rewritten[INDEX] = _index(checkpoint, found)
     for file in carried_files(checkpoint):
         data = rewritten.get(file.name)
-        (folder / file.name).write_bytes(file.read_bytes() if data is None else data)
+        if data is None:
+            shutil.copyfile(file, folder / file.name)
+        else:
+            (folder / file.name).write_bytes(data)
     return {
         name: (checkpoint.path / name).read_bytes().decode()
         for name, data in rewritten.items()

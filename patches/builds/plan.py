@@ -86,8 +86,14 @@ def plan_on(
     new = [patch for patch in patches if patch.digest not in present]
     if not (new and all(_is_made_for(checkpoint, record, patch) for patch in new)):
         return plan_on_build(checkpoint, patches, base)
+    _require_as_recorded(checkpoint)
     found = plan(checkpoint, new)
     return replace(found, record=replace(found.record, under=record))
+
+
+def _require_as_recorded(build: Checkpoint) -> None:
+    for mismatch in verify(build.path):
+        raise changed(build.path, mismatch)
 
 
 def _is_made_for(build: Checkpoint, record: BuildRecord, patch: Patch) -> bool:
@@ -110,8 +116,7 @@ def plan_on_build(
     `plan`, VerificationFailed if the build is not what its record says, and BaseMismatch where
     neither `base` nor the build itself holds the weights that patches were added to.
     """
-    for mismatch in verify(build.path):
-        raise changed(build.path, mismatch)
+    _require_as_recorded(build)
     underlying = Underlying(build, base)
     record = underlying.record
     present = {applied.digest for applied in record.patches}
@@ -180,6 +185,7 @@ def _on_top(found: Plan, record: BuildRecord, undo: Mapping[str, Replace]) -> Pl
         ),
         operations={**record.operations, **found.record.operations},
         originals=record.originals,
+        under=record.under,
     )
     undo = {name: one for name, one in undo.items() if name not in found.rewrites}
     return replace(found, record=merged, undo=undo)

@@ -7,7 +7,7 @@ that memory is bounded by a few blocks and every core is used whatever the numbe
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -143,11 +143,13 @@ def _done(work: Sequence[Work], progress: Progress) -> dict[str, str]:
     total = sum(each.count for each in work)
     written = 0
     progress("writing", written, total)
-    for each, bits in zip(work, ordered(_run, work), strict=True):
-        if isinstance(each, _Block) and bits is not None:
-            digests[each.name].update(bits.reshape(-1).view("u1").data)
-        written += each.count
-        progress("writing", written, total)
+    # Closed here, also on an error, so that no thread writes any more when the files are closed.
+    with closing(ordered(_run, work)) as results:
+        for each, bits in zip(work, results, strict=True):
+            if isinstance(each, _Block) and bits is not None:
+                digests[each.name].update(bits.reshape(-1).view("u1").data)
+            written += each.count
+            progress("writing", written, total)
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 

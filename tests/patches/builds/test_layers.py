@@ -9,7 +9,7 @@ from weightpatch.patches.builds.record import MAX_DEPTH, BuildRecord, read_recor
 from weightpatch.patches.builds.revert import revert
 from weightpatch.patches.builds.verify import verify
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.errors import BaseMismatch, ManifestError
+from weightpatch.patches.errors import BaseMismatch, ManifestError, VerificationFailed
 from weightpatch.patches.format.patch import Patch
 
 
@@ -80,3 +80,22 @@ def test_a_record_nested_without_end_is_refused(second: Path):
     deeper = BuildRecord(**{**vars(record), "under": record})
     with pytest.raises(ManifestError, match="on top of each other"):
         BuildRecord.from_bytes(deeper.to_bytes())
+
+
+def test_the_lower_record_stays_when_more_goes_on_top(pico, first: Path, second: Path):
+    lower = Checkpoint.open(first)
+    extra = pico.patch(lower, "acme/extra", seed=9)
+    patches = [extra, Patch.open(pico.root / "acme-next")]
+    apply(Checkpoint.open(second), patches, pico.root / "third", base=lower)
+    apply(lower, patches, pico.root / "together")
+    assert read_record(pico.root / "third") == read_record(pico.root / "together")
+    assert read_record(pico.root / "third").under == read_record(first)
+    assert verify(pico.root / "third") == []
+
+
+def test_a_build_that_was_changed_is_no_base(pico, first: Path):
+    build = Checkpoint.open(first)
+    patch = pico.patch(build, "acme/next", seed=2)
+    (first / "config.json").write_text("{}")
+    with pytest.raises(VerificationFailed, match=r"config\.json"):
+        apply(build, [patch], pico.root / "second")

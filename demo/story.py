@@ -126,18 +126,19 @@ def _ben_uses(story: Story) -> None:
 
 
 def _ben_is_careful(story: Story) -> None:
-    story.chapter("ben", "What if one bit of a patch was flipped, or the base is not the base?")
+    story.chapter("ben", "What if one bit of a patch was flipped, or it is in there already?")
     broken = story.folder / "broken-patch"
     shutil.copytree(story.folder / "exchange" / "ana" / "darrieux" / "v1", broken)
     _flip_last_bit(broken / "delta.safetensors")
     story.run("weightpatch apply broken-patch --base smollm2 --out never", expect=1)
-    story.run("weightpatch apply ana/darrieux --base smollm2-fixed --out never", expect=1)
+    story.run("weightpatch apply ana/darrieux --base smollm2-fixed --out never", expect=3)
     if (story.folder / "never").exists():
         sys.exit("the story stops: a refused patch left a folder behind")
 
 
 def _ben_audits_and_undoes(story: Story) -> None:
     story.chapter("ben", "Who did what? Every change stands in a chain of hashes.")
+    story.run("weightpatch blame smollm2-fixed")
     story.run("weightpatch log")
     story.chapter("ben", "And back: the base again, to the last bit.")
     story.run("weightpatch revert smollm2-fixed --base smollm2")

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
@@ -26,7 +26,7 @@ def workers() -> int:
 
 def ordered(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """`function` of each item, in the order of the items, computed by several threads.
 
     A few results wait at most, so memory is bounded whatever the number of items. The first error

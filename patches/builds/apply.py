@@ -1,6 +1,7 @@
 """Patches and a base give a build on disk, whole or not at all."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,16 +11,18 @@ from pathlib import Path
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.checkpoint_files import INDEX, SINGLE
 from ..digests import sha256_file
-from ..errors import InputError, TargetExists
+from ..errors import InputError, PathRefused, TargetExists
 from ..format.manifest import TensorRecord
+from ..format.names import quoted
 from ..format.patch import Patch
 from ..progress import Progress, silent
 from ..promises import unexpected
-from .carrying import carried_files, require_space, size_of
+from .carrying import carried_files, mode_of, require_space, size_of
 from .plan import Plan, plan_on
 from .record import CONFIG, RECORD, BuildRecord, read_record
 from .staging import require_free, staged
 from .undo import write_undo
+from .verify import unrecorded
 from .widening import widened_config
 from .writing import write_weights
 
@@ -47,6 +50,7 @@ def apply(
     opening the patches raises.
     """
     out = Path(out)
+    _require_apart(out, checkpoint, base, patches)
     _require_target(out, force=force)
     found = plan_on(checkpoint, patches, base)
     _require_space(checkpoint, found, out, link=link)
@@ -65,7 +69,9 @@ def apply(
         found.base.require_unchanged(found.rewrites)
         for patch in patches:
             patch.require_unchanged()
-        return _finish(folder, checkpoint, found, digests)
+        record = _finish(folder, checkpoint, found, digests)
+        _require_target(out, force=force)
+    return record
 
 
 def _finish(
@@ -109,6 +115,7 @@ def _write_carried(folder: Path, checkpoint: Checkpoint, found: Plan) -> dict[st
         data = rewritten.get(file.name)
         if data is None:
             shutil.copyfile(file, folder / file.name)
+            (folder / file.name).chmod(mode_of(file))
         else:
             (folder / file.name).write_bytes(data)
     return {
@@ -139,23 +146,52 @@ def _index(checkpoint: Checkpoint, found: Plan) -> bytes | None:
 
 def _require_target(out: Path, *, force: bool) -> None:
     """Raise TargetExists or PathRefused unless a build may come to stand at `out`."""
-    if force and not out.is_symlink() and _holds_record(out):
+    if not (force and os.path.lexists(out)):
+        require_free(out)
         return
-    if force and out.exists():
+    strangers = None if out.is_symlink() else _not_of_the_build(out)
+    if strangers is None:
         raise TargetExists(
             f"{out} is there and is not a build",
             why="only a build is exchanged for another",
             hint="name a folder that does not exist yet, or remove this one yourself",
         )
-    require_free(out)
+    if strangers:
+        raise TargetExists(
+            f"{quoted(strangers[0])} in {out} does not belong to the build",
+            why="it would be lost with the build that is exchanged",
+            hint="move it elsewhere, or name a folder that does not exist yet",
+        )
 
 
-def _holds_record(out: Path) -> bool:
+def _not_of_the_build(out: Path) -> list[str] | None:
+    """What lies in a build beside what was written there; None if it is no build."""
     try:
-        read_record(out)
+        return unrecorded(Checkpoint.open(out), read_record(out), hidden=True)
     except InputError:
-        return False
-    return True
+        return None
+
+
+def _require_apart(
+    out: Path, checkpoint: Checkpoint, base: Checkpoint | None, patches: Sequence[Patch]
+) -> None:
+    """Raise PathRefused if the target lies in what is read, or what is read lies in the target.
+
+    It may be the build itself, which is then exchanged for the one on top of it.
+    """
+    target = out.resolve()
+    folders = [one.path.resolve() for one in (checkpoint, base) if one is not None]
+    read = [*folders, *(file.resolve().parent for one in patches for file in one.files.values())]
+    for folder in folders:
+        if folder in target.parents:
+            raise PathRefused(
+                f"{out} lies in {folder}, which is only read", hint="name a folder elsewhere"
+            )
+    for folder in read:
+        if target in folder.parents or (folder == target and folder != folders[0]):
+            raise PathRefused(
+                f"{folder} lies in {out}", why="it would be lost", hint="name a folder elsewhere"
+            )
 
 
 def _require_space(checkpoint: Checkpoint, found: Plan, out: Path, *, link: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.checkpoint_files import INDEX, OTHER_WEIGHTS, SINGLE
 from ..errors import NoSpace, PathRefused
+from ..format.names import quoted
 from .record import RECORD
 from .undo import UNDO
 
@@ -21,19 +22,41 @@ def carried_files(checkpoint: Checkpoint) -> list[Path]:
     """Files of a base that belong in a build beside the weights: tokenizer, configuration, index.
 
     Hidden files are left out, and other copies of the weights, which would stay unpatched, pickles
-    among them.
+    among them. Raises PathRefused for a name that is not Unicode.
     """
     indexed = checkpoint.path / SINGLE not in checkpoint.files
-    return [
+    files = [
         file
         for file in sorted(checkpoint.path.iterdir())
         if file not in checkpoint.files
         and ((indexed and file.name == INDEX) or (file.is_file() and not _left_out(file)))
     ]
+    for file in files:
+        if not _is_unicode(file.name):
+            raise PathRefused(
+                f"the name {quoted(file.name)} is not Unicode",
+                why="a build's record could not name it",
+                hint=f"rename it, or move it out of {checkpoint.path}",
+            )
+    return files
+
+
+def mode_of(file: Path) -> int:
+    """Permissions for the copy of a file: the same, and its owner may write."""
+    return stat.S_IMODE(file.stat().st_mode) & 0o777 | stat.S_IWUSR
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _left_out(file: Path) -> bool:
-    own = file.name in (RECORD, UNDO)
+    # An adapter's configuration would bring weights that are left out.
+    own = file.name in (RECORD, UNDO, "adapter_config.json")
     return own or file.name.startswith(".") or any(map(file.match, OTHER_WEIGHTS))
 
 

@@ -101,10 +101,13 @@ def _is_made_for(build: Checkpoint, record: BuildRecord, patch: Patch) -> bool:
     if not set(patch.manifest.operations) & set(record.tensors):
         return False
     try:
-        base_match.match_base(patch, build)
+        expected = base_match.match_base(patch, build).tensors
     except BaseMismatch:
         return False
-    return True
+    return any(
+        name in record.tensors and tensor.sha256 != record.tensors[name].sha256
+        for name, tensor in expected.items()
+    )
 
 
 def plan_on_build(

@@ -10,6 +10,7 @@ from ..errors import CheckpointRefused, LimitExceeded, ManifestError
 from ..format import jsonfile
 from ..format.fields import Fields
 from ..format.manifest import TensorRecord
+from ..format.names import quoted
 
 RECORD = "weightpatch.json"
 CONFIG = "config.json"
@@ -200,6 +201,8 @@ def _texts(record: Mapping[str, object]) -> dict[str, str]:
 
 
 def _file_name(name: str) -> str:
-    if "/" in name or name in ("", ".", "..") or not name.isprintable():
-        raise ManifestError(f"{RECORD} names the file {name!r}, which cannot be one of a build")
+    if "/" in name or "\0" in name or name in ("", ".", ".."):
+        raise ManifestError(
+            f"{RECORD} names the file {quoted(name)}, which cannot be one of a build"
+        )
     return name

@@ -1,10 +1,12 @@
 """A build becomes its base again, to the bit."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..checkpoints.checkpoint import Checkpoint
+from ..digests import sha256_file
 from ..errors import VerificationFailed
 from ..progress import Progress, silent
 from ..promises import unexpected
@@ -44,7 +46,7 @@ def revert(
     if base is not None:
         _require_untouched(folder, base)
     rewrites = _rewrites(underlying)
-    beside = _beside(build)
+    beside = _beside(build, underlying.record)
     require_space(size_of([*build.files, *beside], followed=build.files), target)
     # In the build's own place the old folder goes away, and with it the other name of each link.
     link = out is None and not any(file.is_symlink() for file in build.files)
@@ -58,17 +60,24 @@ def revert(
         for entry in beside:
             copy_entry(entry, partial / entry.name)
         for name, text in underlying.record.originals.items():
-            (partial / name).write_text(text, encoding="utf-8", newline="")
+            with (partial / name).open("x", encoding="utf-8", newline="") as file:
+                file.write(text)
         if underlying.record.under is not None:
-            _keep_record(underlying.record.under, partial)
+            _keep_record(underlying.record.under, partial, base)
         Checkpoint.open(partial)
     return underlying.record
 
 
-def _keep_record(under: BuildRecord, folder: Path) -> None:
-    """The base was a build itself: leave its record, without what was to undo it."""
-    files = {name: digest for name, digest in under.files.items() if name != UNDO}
-    (folder / RECORD).write_bytes(replace(under, files=files).to_bytes())
+def _keep_record(under: BuildRecord, folder: Path, base: Checkpoint | None) -> None:
+    """The base was a build itself: leave its record, and what undoes it if the base has that."""
+    undo = None if base is None else base.path / UNDO
+    if undo is not None and undo.is_file() and sha256_file(undo) == under.files.get(UNDO):
+        shutil.copyfile(undo, folder / UNDO)
+    else:
+        under = replace(
+            under, files={name: digest for name, digest in under.files.items() if name != UNDO}
+        )
+    (folder / RECORD).write_bytes(under.to_bytes())
 
 
 def _rewrites(underlying: Underlying) -> dict[str, PatchedTensor]:
@@ -78,9 +87,9 @@ def _rewrites(underlying: Underlying) -> dict[str, PatchedTensor]:
     }
 
 
-def _beside(build: Checkpoint) -> Sequence[Path]:
-    """What lies in a build and is neither weights nor a record; raises PathRefused."""
-    own = {*build.files, build.path / RECORD, build.path / UNDO}
+def _beside(build: Checkpoint, record: BuildRecord) -> Sequence[Path]:
+    """What lies in a build and stays as it is, neither weights nor records; raises PathRefused."""
+    own = {*build.files, *(build.path / name for name in (RECORD, UNDO, *record.originals))}
     entries = [entry for entry in sorted(build.path.iterdir()) if entry not in own]
     require_plain(entries)
     return entries

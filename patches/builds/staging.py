@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import NoSpace, PathRefused, TargetExists
@@ -41,7 +41,11 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[Path]:
             sync_tree(partial)
             partial.chmod(mode)
             _publish(partial, target, replace=replace)
-        finally:
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        # It is done: an interrupt now leaves some of the old folder for the next run to sweep.
+        with suppress(KeyboardInterrupt):
             shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -80,7 +84,8 @@ def _locked_name(target: Path) -> Iterator[Path]:
         try:
             yield partial
         finally:
-            lock.unlink(missing_ok=True)
+            if not partial.exists():
+                lock.unlink(missing_ok=True)
 
 
 def _sweep(target: Path) -> None:

@@ -9,7 +9,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..digests import sha256_file
 from ..errors import InputError, VerificationFailed
 from ..format.manifest import TensorRecord
-from .record import form, read_record
+from .record import RECORD, BuildRecord, form, read_record
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,13 @@ class Mismatch:
 def verify(folder: Path | str) -> list[Mismatch]:
     """Hash the changed tensors of a build again, and the files beside the weights.
 
-    Gives what differs from the record; its `found` is "missing" for what is not there. Raises
+    Gives what differs from the record: `found` is "missing" for what is not there, `expected` for
+    files that were not there when it was made; hidden ones do not count. Raises
     CheckpointRefused or FormatError if the build cannot be read any more.
     """
     folder = Path(folder)
     record = read_record(folder)
-    files = _changed_files(folder, record.files)
+    files = changed_files(folder, record.files)
     try:
         checkpoint = Checkpoint.open(folder)
     except InputError:
@@ -42,10 +43,12 @@ def verify(folder: Path | str) -> list[Mismatch]:
         for name, expected in record.results.items()
         if (found := _found(checkpoint, name, expected)) != expected.sha256
     ]
-    return [*tensors, *files]
+    added = [Mismatch(name, "missing", "a file") for name in unrecorded(checkpoint, record)]
+    return [*tensors, *files, *added]
 
 
-def _changed_files(folder: Path, recorded: Mapping[str, str]) -> list[Mismatch]:
+def changed_files(folder: Path, recorded: Mapping[str, str]) -> list[Mismatch]:
+    """Files beside the weights that are not what was `recorded`, by sha256."""
     found = {
         name: sha256_file(folder / name) if (folder / name).is_file() else "missing"
         for name in recorded
@@ -55,6 +58,13 @@ def _changed_files(folder: Path, recorded: Mapping[str, str]) -> list[Mismatch]:
         for name, expected in recorded.items()
         if found[name] != expected
     ]
+
+
+def unrecorded(build: Checkpoint, record: BuildRecord, *, hidden: bool = False) -> list[str]:
+    """Names of files and folders that were not there when a build was made."""
+    known = {*record.files, RECORD, *(file.name for file in build.files)}
+    found = sorted(entry.name for entry in build.path.iterdir() if entry.name not in known)
+    return [name for name in found if hidden or not name.startswith(".")]
 
 
 def compare(folder: Path | str, base: Checkpoint) -> list[Mismatch]:

@@ -20,7 +20,10 @@ from ..operations.base import Array
 from ..progress import Progress
 from ..summation import PatchedTensor
 from . import cloning
+from .carrying import mode_of
 from .layout import Layout, plan_layout
+
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def write_weights(
                 continue
             layout = plan_layout(file, folder / file.name, own, shapes)
             source = _opened(open_files, file, os.O_RDONLY)
-            target = _opened(open_files, folder / file.name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            target = _opened(open_files, folder / file.name, _NEW, mode_of(file))
             work += _work_on(layout, computed, source, target)
         return _done(work, progress)
 
@@ -172,8 +175,8 @@ def _reserve(file: int, size: int) -> None:
         os.truncate(file, size)
 
 
-def _opened(stack: ExitStack, path: Path, flags: int) -> int:
-    file = os.open(path, flags | os.O_CLOEXEC, 0o666)
+def _opened(stack: ExitStack, path: Path, flags: int, mode: int = 0) -> int:
+    file = os.open(path, flags | os.O_CLOEXEC, mode)
     stack.callback(os.close, file)
     return file
 

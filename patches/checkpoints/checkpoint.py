@@ -11,12 +11,21 @@ from numpy.typing import NDArray
 
 from ..arithmetic import dtypes
 from ..arithmetic.parallel import ordered
-from ..digests import DigestCache, Stamp, file_stamp, sha256, sha256_range
+from ..digests import DigestCache, Stamp, file_stamp, sha256, sha256_file, sha256_range
 from ..errors import CheckpointRefused, DigestMismatch, Unsupported
 from ..format import jsonfile
 from ..format.names import quoted
 from ..stored_array import StoredArray
-from .checkpoint_files import INDEX, PICKLES, SINGLE, TensorInfo, read_headers, weight_files
+from .checkpoint_files import (
+    INDEX,
+    MAX_JSON,
+    PICKLES,
+    SINGLE,
+    TensorInfo,
+    read_headers,
+    read_limited,
+    weight_files,
+)
 
 _TIED = (
     ("lm_head.weight", "model.embed_tokens.weight"),
@@ -216,7 +225,7 @@ class Checkpoint:
     def tokenizer_digest(self) -> str | None:
         """sha256 of tokenizer.json, if the checkpoint has one."""
         file = self.path / "tokenizer.json"
-        return sha256(file.read_bytes()) if file.is_file() else None
+        return sha256_file(file) if file.is_file() else None
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:
@@ -225,7 +234,7 @@ def _read_config(path: Path) -> Mapping[str, Any]:
         return {}
     # Not read strictly: some models keep Infinity in their configuration.
     try:
-        config = json.loads(file.read_bytes())
+        config = json.loads(read_limited(file, MAX_JSON))
     except (ValueError, RecursionError) as error:
         raise CheckpointRefused(f"{file} is not JSON: {error}") from None
     if not isinstance(config, dict):

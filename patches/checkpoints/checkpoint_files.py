@@ -16,6 +16,9 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 OTHER_WEIGHTS = (*PICKLES, "*.safetensors", "*.gguf", "*.h5", "*.msgpack", "*.onnx", "*.index.json")
 """Files with weights, unless they are those of the checkpoint itself."""
 
+MAX_JSON = 64 << 20
+"""Bytes of config.json, and of the index of shards."""
+
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.safetensors")
 _FETCH_AGAIN = "the checkpoint is damaged; fetch it again"
 
@@ -68,9 +71,18 @@ def _shards(path: Path) -> Mapping[Path, frozenset[str]]:
     return {path / shard: frozenset(names) for shard, names in sorted(shards.items())}
 
 
+def read_limited(file: Path, limit: int) -> bytes:
+    """The bytes of a file beside the weights; raises CheckpointRefused if they are too many."""
+    with file.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise CheckpointRefused(f"{file} is larger than {limit} bytes", hint=_FETCH_AGAIN)
+    return data
+
+
 def _read_index(file: Path) -> Mapping[str, str]:
     try:
-        weight_map = jsonfile.parse(file.read_bytes(), what=INDEX).get("weight_map")
+        weight_map = jsonfile.parse(read_limited(file, MAX_JSON), what=INDEX).get("weight_map")
     except ManifestError as error:
         raise CheckpointRefused(error.message, hint=_FETCH_AGAIN) from None
     if not isinstance(weight_map, dict) or not weight_map:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 from ..digests import sha256
@@ -30,8 +31,8 @@ class TensorRecord:
         fields = Fields(record, f"base tensor {name!r} in {where}")
         tensor = cls(fields.line("dtype"), fields.shape("shape"), fields.digest("sha256"))
         fields.done()
-        if not tensor.shape:
-            raise ManifestError(f"{name!r} in {where} is a scalar, which cannot be patched")
+        if not prod(tensor.shape) or not tensor.shape:
+            raise ManifestError(f"{name!r} in {where} is empty or a scalar: it cannot be patched")
         return tensor
 
 

@@ -1,5 +1,6 @@
 """`--force`: a build is exchanged for another; nothing else is ever taken away."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from weightpatch.patches.builds.apply import apply
 from weightpatch.patches.builds.verify import verify
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.digests import sha256_file
-from weightpatch.patches.errors import TargetExists, WeightpatchError
+from weightpatch.patches.errors import PathRefused, TargetExists, WeightpatchError
 from weightpatch.patches.format.patch import Patch
 
 
@@ -33,7 +34,7 @@ def base(pico, patches: list[Patch]) -> Checkpoint:
 
 def test_a_build_is_exchanged_for_the_new_one(pico, base: Checkpoint, patches: list[Patch]):
     build = pico.built(base, patches[:1])
-    (build / "stale.txt").write_text("of the old one")
+    (build / "tokenizer.json").write_text("of the old one")
     before = names(pico.root)
     apply(base, patches[1:], build, force=True)
     assert names(pico.root) == before
@@ -97,3 +98,43 @@ def test_what_is_no_build_is_never_exchanged(
     assert names(pico.root) == left
     assert contents(build) == before
     assert out.is_symlink() == (kind in ("dangling", "link"))
+
+
+@pytest.mark.parametrize("name", ["notes.md", ".notes", "runs"])
+def test_what_somebody_else_put_into_a_build_is_not_lost(pico, base, patches, name: str):
+    build = pico.built(base, patches[:1])
+    (build / name).mkdir() if name == "runs" else (build / name).write_text("mine")
+    with pytest.raises(TargetExists, match=name):
+        apply(base, patches[1:], build, force=True)
+    assert (build / name).exists()
+
+
+def test_a_build_that_holds_what_is_read_is_not_exchanged(pico, base, patches):
+    build = pico.built(base, patches[:1])
+    inside = build / ".base"
+    shutil.copytree(base.path, inside)
+    with pytest.raises(PathRefused, match="lies in"):
+        apply(Checkpoint.open(inside), patches[1:], build, force=True)
+    with pytest.raises(PathRefused, match="lies in"):
+        apply(Checkpoint.open(build), patches[1:], build, base=Checkpoint.open(inside), force=True)
+    assert inside.exists()
+
+
+def test_what_stopped_being_a_build_meanwhile_is_not_exchanged(pico, base, patches):
+    build = pico.built(base, patches[:1])
+
+    def unmake(_phase: str, done: int, total: int | None) -> None:
+        if done == total:
+            (build / "weightpatch.json").unlink(missing_ok=True)
+
+    with pytest.raises(TargetExists, match="not a build"):
+        apply(base, patches[1:], build, force=True, progress=unmake)
+    assert (build / "model.safetensors").exists()
+
+
+def test_a_build_is_not_written_into_what_it_is_read_from(pico, base, patches):
+    with pytest.raises(PathRefused, match="only read"):
+        apply(base, patches, base.path / "build")
+    assert {entry.name for entry in base.path.iterdir()} == {
+        "config.json", "tokenizer.json", "model.safetensors"
+    }  # fmt: skip

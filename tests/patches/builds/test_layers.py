@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from weightpatch.patches.builds.apply import apply
 from weightpatch.patches.builds.blame import blame
@@ -11,6 +12,8 @@ from weightpatch.patches.builds.verify import verify
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.errors import BaseMismatch, ManifestError, VerificationFailed
 from weightpatch.patches.format.patch import Patch
+from weightpatch.patches.operations.entries import Entries
+from weightpatch.patches.operations.sparse import Sparse
 
 
 @pytest.fixture
@@ -99,3 +102,35 @@ def test_a_build_that_was_changed_is_no_base(pico, first: Path):
     (first / "config.json").write_text("{}")
     with pytest.raises(VerificationFailed, match=r"config\.json"):
         apply(build, [patch], pico.root / "second")
+
+
+def test_a_patch_that_fits_the_build_and_what_lies_under_it_is_counted_in(pico):
+    # The first changes too little to show by itself; both together change the last bit.
+    base = pico.base_of({"w": np.full((2, 3), 0x3F80, np.uint16)})
+    entry = np.array([4])
+    first, second = (
+        pico.patch(
+            base, name, operations={"w": [Sparse(Entries(entry, np.float32([value])), (2, 3))]}
+        )
+        for name, value in (("acme/a", 0.003), ("acme/b", 0.0031))
+    )
+    alone = Checkpoint.open(pico.built(base, [first], "alone"))
+    assert alone.digest("w") == base.digest("w")
+    apply(alone, [first, second], pico.root / "on-top")
+    together = pico.built(base, [first, second], "together")
+    assert Checkpoint.open(pico.root / "on-top").digests() == Checkpoint.open(together).digests()
+    assert read_record(pico.root / "on-top") == read_record(together)
+    assert Checkpoint.open(together).digest("w") != base.digest("w")
+
+
+def test_what_undoes_the_lower_build_is_there_again(pico):
+    base = pico.base()
+    operations = {pico.DOWN: [pico.sparse((6, 10))]}
+    lower = pico.built(base, [pico.patch(base, operations=operations)], "lower")
+    build = Checkpoint.open(lower)
+    upper = pico.built(build, [pico.patch(build, "acme/next", seed=2)], "upper")
+    revert(upper, build)
+    assert read_record(upper) == read_record(lower)
+    assert verify(upper) == []
+    revert(upper)
+    assert Checkpoint.open(upper).digests() == base.digests()

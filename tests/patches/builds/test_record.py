@@ -71,7 +71,7 @@ def test_a_folder_without_record_is_no_build(tmp_path: Path):
         ("files", {"../config.json": "0" * 64}),
         ("files", {"": "0" * 64}),
         ("files", {"..": "0" * 64}),
-        ("files", {"a\nb": "0" * 64}),
+        ("files", {"a\0b": "0" * 64}),
         ("files", {"config.json": "x"}),
         ("files", []),
         ("originals", {"config.json": 1}),

@@ -2,9 +2,11 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from weightpatch.patches.builds.record import read_record
 from weightpatch.patches.builds.revert import revert
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.errors import (
@@ -212,3 +214,23 @@ def test_space_is_asked_for_what_lies_in_subfolders_too(base: Checkpoint, build:
         file.truncate(1 << 42)
     with pytest.raises(NoSpace):
         revert(build, base)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json"])
+def test_an_original_is_not_written_through_a_link(pico, name: str):
+    base = pico.base()
+    build = pico.built(base, [pico.patch(base)])
+    victim = pico.root / "victim"
+    victim.write_text("{}")
+    record = read_record(build)
+    forged = replace(
+        record,
+        files={**record.files, name: "0" * 64},
+        originals={name: '{"tie_word_embeddings": true}'},
+    )
+    (build / "weightpatch.json").write_bytes(forged.to_bytes())
+    (build / name).unlink(missing_ok=True)
+    (build / name).symlink_to(victim)
+    revert(build, base, pico.root / "again")
+    assert victim.read_text() == "{}"
+    assert not (pico.root / "again" / name).is_symlink()

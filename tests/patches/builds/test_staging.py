@@ -189,3 +189,35 @@ def test_links_are_not_followed_when_folders_are_flushed(tmp_path: Path):
         (folder / "up").symlink_to(tmp_path)
         (folder / "dangling").symlink_to("nowhere")
     assert (tmp_path / "target" / "dangling").is_symlink()
+
+
+def fail_half_way(out: Path) -> None:
+    with staging.staged(out) as folder:
+        (folder / "file").write_text("half")
+        raise ValueError
+
+
+def test_an_interrupt_while_cleaning_up_leaves_a_lock_to_be_swept_by(tmp_path, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staging.shutil, "rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fail_half_way(tmp_path / "out")
+    assert len(list(tmp_path.iterdir())) == 2
+    with staging.staged(tmp_path / "out") as folder:
+        (folder / "file").write_text("whole")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_interrupt_after_the_exchange_is_too_late(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").touch()
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, staging.staged(tmp_path / "out", replace=True):
+        patch.setattr(staging.shutil, "rmtree", interrupted)
+    assert not (tmp_path / "out" / "old").exists()

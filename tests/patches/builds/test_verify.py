@@ -72,9 +72,22 @@ def test_a_file_that_is_gone_is_found(build: Path):
     assert (mismatch.what, mismatch.found) == ("tokenizer.json", "missing")
 
 
-def test_what_was_added_to_a_build_does_not_matter(build: Path):
-    (build / "notes.md").write_text("mine")
+@pytest.mark.parametrize("name", ["modeling_mine.py", "adapter_config.json", "pytorch_model.bin"])
+def test_a_file_that_was_added_is_found(build: Path, name: str):
+    (build / name).write_text("mine")
+    assert verify(build) == [Mismatch(name, "missing", "a file")]
+
+
+def test_hidden_files_do_not_matter(build: Path):
+    (build / ".DS_Store").write_text("")
     assert verify(build) == []
+
+
+@pytest.mark.parametrize("name", ["Model card\u00a0v1.txt", "two\nlines.txt", "\u202e.txt"])
+def test_files_of_any_name_are_carried_and_verified(pico, name: str):
+    base = pico.base()
+    (base.path / name).write_text("mine")
+    assert verify(pico.built(base, [pico.patch(base)])) == []
 
 
 def test_an_undo_file_that_was_changed_is_found(pico):

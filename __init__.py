@@ -17,6 +17,7 @@ _PUBLIC = {
     "apply": ".patches.builds.apply",
     "attach": ".patches.live",
     "check": ".patches.conflicts",
+    "detach_all": ".patches.live",
     "load": ".patches.live",
     "patched": ".patches.live",
     "revert": ".patches.builds.revert",
@@ -32,6 +33,7 @@ __all__ = [
     "apply",
     "attach",
     "check",
+    "detach_all",
     "load",
     "patched",
     "revert",
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from .patches.conflicts import check
     from .patches.errors import WeightpatchError
     from .patches.format.patch import Patch
-    from .patches.live import attach, load, patched
+    from .patches.live import attach, detach_all, load, patched
     from .patches.requests import EditRequest
     from .registry.registry import Registry
 

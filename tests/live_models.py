@@ -33,3 +33,10 @@ def bits(model: nn.Module) -> dict[str, bytes]:
         name: parameter.detach().contiguous().view(torch.uint8).numpy().tobytes()
         for name, parameter in model.named_parameters()
     }
+
+
+def put_parameter(model: nn.Module, name: str, parameter: nn.Parameter) -> nn.Parameter:
+    """Put another parameter into the place called `name`."""
+    path, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(path), leaf, parameter)
+    return parameter

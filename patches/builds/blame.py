@@ -83,16 +83,22 @@ def blame(folder: Path | str, tensor: str | None = None) -> BlameReport:
 def stored_name(build: Checkpoint, name: str) -> str:
     """The stored tensor that `name` means, as `lm_head.weight` may mean the embedding.
 
-    Raises CheckpointRefused that names those that read alike.
+    Raises CheckpointRefused that names those that begin with it, or that read alike.
     """
     if name in build.tensors:
         return name
     stored = build.tied.get(name)
     if stored is None:
-        near = get_close_matches(name, build.tensors, n=3)
+        names = sorted({*build.tensors, *build.tied}, key=_by_layer)
+        below = [found for found in names if found.startswith(f"{name.removesuffix('.')}.")]
+        near = below[:3] or get_close_matches(name, names, n=3)
+        asking = "name one tensor, as in" if below else "did you mean"
         raise CheckpointRefused(
             f"{build.id} has no tensor {quoted(name)}",
-            hint=f"did you mean {' or '.join(map(quoted, near))}?" if near else None,
+            why=f"the names of {len(below)} tensors begin with it" if below else None,
+            hint=f"{asking} {' or '.join(map(quoted, near))}{'' if below else '?'}"
+            if near
+            else None,
         )
     return stored
 

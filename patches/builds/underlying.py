@@ -58,7 +58,8 @@ class Underlying(Checkpoint):
         if not self.is_restorable(name):
             raise BaseMismatch(
                 f"{name} cannot be restored from the build alone",
-                why="one of its operations changed every entry, and rounding lost what was there",
+                why="an operation changed every entry, and rounding lost what was there, or the "
+                "old values of listed entries are not kept here",
                 hint="give the unchanged base: to `apply` as --original, to `revert` as --base",
             )
         info = self._build[name]

@@ -1,7 +1,6 @@
 """From one set of patches on a model to another: all touched tensors are rewritten, or none."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 import torch
@@ -9,22 +8,15 @@ from torch import nn
 
 from .. import base_match, summation
 from ..errors import BaseMismatch, ConflictFound
-from ..format.manifest import BaseRecord, TensorRecord
+from ..format.manifest import TensorRecord
 from ..format.patch import Patch
 from ..promises import require_promised
 from ..stored_array import StoredArray
 from ..terms import sum_of
+from .joined import Joined
 from .layers import require_whole_layers
 from .parameters import Parameters
 from .tensor import LiveTensor, Written, bits_in, tensor_of
-
-
-@dataclass(frozen=True, eq=False)
-class Joined:
-    """A patch on a model, as made for some of its bases."""
-
-    patch: Patch
-    bases: tuple[BaseRecord, ...]
 
 
 class Change:
@@ -76,20 +68,15 @@ class Change:
         }
         base_match.check_norms(patches, self._records, norms)
 
-    def carry_out(self, *, force: bool = False) -> None:
-        """Write all tensors or, on any error, none.
-
-        With `force` each gets back the type that it had, and no promise is checked. Raises
-        NonFinite, DigestMismatch.
-        """
+    def carry_out(self) -> None:
+        """Write all tensors or, on any error, none; raises NonFinite, DigestMismatch."""
         done: list[tuple[LiveTensor, torch.Tensor, Written | None]] = []
         try:
             for tensor in self._moved.values():
                 before = tensor.now() if tensor.written else tensor.original
-                after, written = self._result(tensor, check=not force)
+                after, written = self._result(tensor, check=True)
                 done.append((tensor, before, written))
-                dtype = tensor.original.dtype if force else tensor.parameter.dtype
-                tensor.put(self._model, after, dtype)
+                tensor.put(self._model, after, tensor.parameter.dtype)
             self._require_unchanged_files()
         except BaseException:
             for tensor, before, _ in done:
@@ -97,6 +84,20 @@ class Change:
             raise
         for tensor, _, written in done:
             tensor.written = written
+
+    def force(self) -> list[str]:
+        """Write all tensors in the types that they had, also where others were put in their place.
+
+        No promise is checked. Gives the names of those for which the model has no place any more.
+        Raises NonFinite, DigestMismatch; then some are written.
+        """
+        lost = []
+        for name, tensor in self._moved.items():
+            after, tensor.written = self._result(tensor, check=False)
+            if not tensor.force(self._model, after):
+                lost.append(name)
+        self._require_unchanged_files()
+        return lost
 
     def _result(self, tensor: LiveTensor, *, check: bool) -> tuple[torch.Tensor, Written | None]:
         """The values that a tensor will have, and what is to be known of them."""

@@ -1,6 +1,7 @@
 """A base and patches give a live model, and no checkpoint is written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..errors import CheckpointRefused, Unsupported
 from ..format.patch import Patch
 from ..terms import sum_of
-from .attachments import attach_as
+from .attachments import as_patch, attach_as
+from .joined import reading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,17 +47,20 @@ _ADAPTER = "adapter_config.json"
 
 
 def load(
-    base: Checkpoint | Path | str, patches: Iterable[Patch] = (), **options: object
+    base: Checkpoint | Path | str,
+    patches: Patch | Path | str | Iterable[Patch | Path | str] = (),
+    **options: object,
 ) -> "PreTrainedModel":
     """Read a causal language model and attach patches to it.
 
     Its weights are those that `from_pretrained` reads from a build of the same base and patches.
-    `options` go to `from_pretrained`: dtype (by default "auto", the checkpoint's own), device_map,
-    attn_implementation and the like. The patches stay attached for good; more can be attached.
+    `patches` are patches or their folders, or one of them. They stay attached for good; more can be
+    attached. `options` go to `from_pretrained`: dtype (by default "auto", the checkpoint's own),
+    device_map, attn_implementation and the like.
 
     Raises BaseMismatch, ConflictFound before the weights are read; Unsupported for a quantised
-    checkpoint or an option that would bring other weights or code; CheckpointRefused if there is no
-    readable checkpoint; and what `attach` raises.
+    checkpoint, an unknown option or one that would bring other weights or code; CheckpointRefused
+    if there is no readable checkpoint; and what `Patch.open` and `attach` raise.
     """
     _require_allowed(options)
     checkpoint = base if isinstance(base, Checkpoint) else Checkpoint.open(base)
@@ -66,8 +71,10 @@ def load(
             why=f"transformers would read the model that {_ADAPTER} names",
             hint="give the folder of the base itself",
         )
-    chosen = tuple(patches)
-    sum_of(chosen)
+    several = [patches] if isinstance(patches, Patch | Path | str) else patches
+    chosen = [as_patch(patch) for patch in several]
+    with reading():
+        sum_of(chosen)
     bases = [base_match.match_base(patch, checkpoint) for patch in chosen]
     model = _read(checkpoint, {"dtype": "auto", **options})
     attach_as(model, [(patch, [found]) for patch, found in zip(chosen, bases, strict=True)])
@@ -84,12 +91,28 @@ def _require_allowed(options: Iterable[str]) -> None:
             )
 
 
+@contextmanager
+def _known(options: Iterable[str]) -> Iterator[None]:
+    """Turn the TypeError about one of `options` into Unsupported."""
+    try:
+        yield
+    except TypeError as error:
+        for name in options:
+            if f"argument '{name}'" in str(error):
+                raise Unsupported(
+                    f"{name} is no option of this model",
+                    why="from_pretrained does not know it, nor does the model's class",
+                    hint="leave it out, or look for a slip in its spelling",
+                ) from None
+        raise
+
+
 def _read(checkpoint: Checkpoint, options: Mapping[str, Any]) -> "PreTrainedModel":
     from transformers import AutoModelForCausalLM
 
     from ..checkpoints.models import LOCAL, quiet, readable, require_fit
 
-    with quiet(), readable(checkpoint, "model"):
+    with quiet(), readable(checkpoint, "model"), _known(options):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             checkpoint.path, use_safetensors=True, output_loading_info=True, **LOCAL, **options
         )

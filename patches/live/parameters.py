@@ -1,5 +1,7 @@
 """Which parameter of a live model a tensor's name means, and whether it can be patched."""
 
+from weakref import WeakSet
+
 import torch
 from torch import nn
 
@@ -17,12 +19,18 @@ class Parameters:
     def __init__(self, model: nn.Module) -> None:
         self._named = dict(model.named_parameters(remove_duplicate=False))
         self._prefix = getattr(model, "base_model_prefix", "")
+        self.modules = dict(model.named_modules(remove_duplicate=False))
+        self.known = WeakSet(self.modules.values())
 
     def __contains__(self, name: str) -> bool:
         return self._path(name) in self._named
 
-    def find(self, name: str) -> tuple[str, nn.Parameter]:
-        """Its path in the model, and the parameter.
+    def names(self, parameter: nn.Parameter) -> list[str]:
+        """All paths at which `parameter` stands, several if it is tied."""
+        return [path for path, found in self._named.items() if found is parameter]
+
+    def find(self, name: str) -> nn.Parameter:
+        """The parameter of that name.
 
         Raises BaseMismatch if there is none, Unsupported if it is not one plain tensor of numbers
         in memory.
@@ -35,11 +43,20 @@ class Parameters:
             )
         parameter = self._named[path]
         _require_plain(name, parameter)
-        return path, parameter
+        return parameter
 
     def _path(self, name: str) -> str:
         # Checkpoints of a bare decoder leave out its name: GPT-2's has h.0… for transformer.h.0….
         return name if name in self._named else f"{self._prefix}.{name}"
+
+
+def is_plain(parameter: nn.Parameter) -> bool:
+    """Whether it is one whole tensor in memory, of numbers of any type."""
+    return (
+        type(parameter) is nn.Parameter
+        and parameter.layout is torch.strided
+        and not parameter.is_meta
+    )
 
 
 def _require_plain(name: str, parameter: nn.Parameter) -> None:
@@ -50,8 +67,8 @@ def _require_plain(name: str, parameter: nn.Parameter) -> None:
             hint="load the model without offloading",
         )
     # Sharded and quantised weights are classes of their own, or integers.
-    kind = type(parameter)
-    if kind is not nn.Parameter or parameter.layout is not torch.strided:
+    if not is_plain(parameter):
+        kind = type(parameter)
         raise Unsupported(
             f"{name} is not one whole tensor",
             why=f"it is a {kind.__module__}.{kind.__qualname__}, as sharded or quantised weights "

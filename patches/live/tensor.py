@@ -12,9 +12,7 @@ from ..errors import BaseMismatch
 from ..format.manifest import TensorRecord
 from ..operations.base import Array
 from .parameters import TYPES, Parameters
-
-_SIZES = (("out_features", "in_features"), ("nx", "nf"))
-"""Attributes of nn.Linear and of GPT-2's Conv1D for the two lengths of their weight."""
+from .places import Places
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class LiveTensor:
     """
 
     name: str
-    path: str
+    places: Places
     parameter: nn.Parameter
     home: torch.Tensor
     original: torch.Tensor
@@ -45,10 +43,11 @@ class LiveTensor:
     @classmethod
     def of(cls, parameters: Parameters, name: str) -> "LiveTensor":
         """The parameter `name`, not yet patched; raises BaseMismatch, Unsupported."""
-        path, parameter = parameters.find(name)
+        parameter = parameters.find(name)
         data = parameter.detach()
         original = data.to("cpu", copy=True, memory_format=torch.contiguous_format)
-        return cls(name, path, parameter, parameter.data, original)
+        places = Places.of(parameters, parameter)
+        return cls(name, places, parameter, parameter.data, original)
 
     def fitting(self, records: Iterable[TensorRecord]) -> TensorRecord:
         """The one of `records` that the original bits are.
@@ -76,8 +75,9 @@ class LiveTensor:
         written = self.written
         if written is None:
             return
-        _, parameter = parameters.find(self.name)
-        if parameter is self.parameter and tuple(parameter.shape) == written.shape:
+        parameter = parameters.find(self.name)
+        stands = parameter is self.parameter and self.places.stand(parameters)
+        if stands and tuple(parameter.shape) == written.shape:
             bits = exact_bits(parameter, written.dtype)
             if bits is not None and summation.bits_digest(bits) == written.sha256:
                 return
@@ -102,6 +102,14 @@ class LiveTensor:
             target = parameter.data if parameter.is_inference() else parameter
             target.copy_(values)
 
+    def force(self, model: nn.Module, values: torch.Tensor) -> bool:
+        """Write `values`, in the type of the original bits, also into what replaced the parameter.
+
+        Gives False if the model has no place for them any more.
+        """
+        self.put(model, values, self.original.dtype)
+        return self.places.fill(model)
+
     def _remake(self, model: nn.Module, shape: torch.Size, dtype: torch.dtype) -> None:
         """Give the parameter another storage; its own one, if shape and type are that one's."""
         parameter, home = self.parameter, self.home
@@ -115,16 +123,7 @@ class LiveTensor:
         if shape == home.shape and self._gradient is not None:
             parameter.grad = self._gradient.to(data)
             self._gradient = None
-        owner, _, leaf = self.path.rpartition(".")
-        if leaf == "weight" and len(shape) == 2:
-            _resize(model.get_submodule(owner), shape)
-
-
-def _resize(module: nn.Module, shape: torch.Size) -> None:
-    for names in _SIZES:
-        if all(hasattr(module, name) for name in names):
-            for name, length in zip(names, shape, strict=True):
-                setattr(module, name, length)
+        self.places.resize(model)
 
 
 def exact_bits(tensor: torch.Tensor, dtype: str) -> Array | None:

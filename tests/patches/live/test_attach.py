@@ -155,6 +155,18 @@ def test_an_attachment_knows_model_and_patches(model, patch, other):
     assert attachment.patches == (patch, other)
 
 
+def test_a_patch_can_be_given_by_its_folder(model, patch):
+    folder = patch.files["patch.json"].parent
+    before = bits(model)
+    attachment = attach(model, folder)
+    changed = bits(model)
+    assert attachment.patches == (patch,)
+    attachment.detach()
+    assert bits(model) == before
+    with patched(model, str(folder)):
+        assert bits(model) == changed != before
+
+
 def test_the_same_patch_twice_is_refused(model, patch):
     attach(model, patch)
     before = bits(model)

@@ -13,6 +13,7 @@ from weightpatch.patches.errors import (
     BaseMismatch,
     CheckpointRefused,
     ConflictFound,
+    PathRefused,
     Unsupported,
     WeightpatchError,
 )
@@ -90,6 +91,25 @@ def test_options_that_bring_other_code_or_weights_are_refused(base, patch, optio
     with pytest.raises(Unsupported, match="cannot be given") as refusal:
         load(base, [patch], **options)
     assert refusal.value.why
+
+
+def test_an_option_that_nobody_knows_is_named(base, patch):
+    with pytest.raises(Unsupported, match="dtyp is no option") as refusal:
+        load(base, [patch], dtyp=torch.float32)
+    assert "spelling" in refusal.value.hint
+
+
+def test_patches_can_be_given_by_their_folders_and_one_by_itself(base, patch, other):
+    folders = [one.files["patch.json"].parent for one in (patch, other)]
+    assert bits(load(base, [str(folders[0]), folders[1]])) == bits(load(base, [patch, other]))
+    alone = bits(load(base, [patch]))
+    for given in (patch, folders[0], str(folders[0])):
+        assert bits(load(base, given)) == alone
+
+
+def test_a_folder_that_is_no_patch_is_refused(base, tmp_path):
+    with pytest.raises(PathRefused, match="is not a folder"):
+        load(base, str(tmp_path / "nothing"))
 
 
 def test_weights_that_are_left_on_disk_are_refused(base, patch, tmp_path):

@@ -25,9 +25,11 @@ def test_the_page_runs_from_top_to_bottom(pico, tmp_path, monkeypatch, capsys):
     for patch, name in zip(patches, ("darrieux", "big-ben"), strict=True):
         patch.files["patch.json"].parent.rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    within, held, changed, loaded = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    within, held, changed, all_off, loaded = re.findall(
+        r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL
+    )
     names: dict = {}
-    for block in (within, held, changed):
+    for block in (within, held, changed, all_off):
         run(block, names)
         assert bits(names["model"]) == bits(AutoModelForCausalLM.from_pretrained("./smollm2"))
     assert capsys.readouterr().out.startswith("E_BASE undo the change")

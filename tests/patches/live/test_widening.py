@@ -9,7 +9,7 @@ from neuron_fixtures import FAMILIES, INNER, neurons
 from torch import nn
 from transformers import AutoModelForCausalLM
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.errors import ShapeMismatch, Unsupported
+from weightpatch.patches.errors import CheckpointRefused, ShapeMismatch, Unsupported
 from weightpatch.patches.live import attach, load, patched
 from weightpatch.patches.live.layers import require_whole_layers
 from weightpatch.patches.live.parameters import Parameters
@@ -96,7 +96,7 @@ def test_weights_are_changed_and_widened_in_any_order(pico, base, model):
 def test_gradients_fit_and_the_old_ones_come_back(pico, base, model):
     model(IDS).logits.sum().backward()
     added = neurons(base, LAYER, 3)
-    _, parameter = Parameters(model).find(min(added))
+    parameter = Parameters(model).find(min(added))
     before = parameter.grad.clone()
     with patched(model, pico.patch(base, operations=added)):
         assert parameter.grad is None
@@ -142,3 +142,12 @@ def test_a_model_whose_mlps_are_not_known_is_refused(pico, tmp_path: Path):
     patch = pico.patch(base, operations=neurons(base, LAYER, 2))
     with pytest.raises(Unsupported, match="without a configuration"):
         attach(model_of(base), patch)
+
+
+def test_what_is_saved_while_neurons_are_added_cannot_be_loaded_as_the_page_says(
+    pico, base, model, tmp_path: Path
+):
+    with patched(model, pico.patch(base, operations=neurons(base, LAYER, 2))):
+        model.save_pretrained(tmp_path / "saved")
+    with pytest.raises(CheckpointRefused):
+        load(tmp_path / "saved")

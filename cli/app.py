@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..patches.builds.record import Applied, BuildRecord
     from ..patches.checkpoints.checkpoint import Checkpoint
     from ..patches.evaluation.base import Evaluation
+    from ..patches.format.manifest import BaseRecord
     from ..patches.format.patch import Patch
     from ..registry.registry import EvaluationInfo, Registry, VersionInfo
 
@@ -150,6 +151,26 @@ class App:
             return checkpoint
         return None
 
+    def remember(self, checkpoint: "Checkpoint", patches: "Sequence[Patch]") -> None:
+        """Note where the base of some patches lies, if there is a registry.
+
+        Nothing is hashed but what the patches touch. A build is not remembered. What hinders it is
+        told, and is no reason to fail when the work is done.
+        """
+        from ..patches.builds.record import is_build
+        from ..registry.errors import RegistryMissing
+
+        if is_build(checkpoint.path):
+            return
+        location = str(checkpoint.path.resolve())
+        try:
+            with self.registry() as registry:
+                registry.note_base(matched(patches, checkpoint), location=location)
+        except RegistryMissing:
+            return
+        except WeightpatchError as error:
+            self.output.note(f"note: where the base lies is not remembered: {error.message}")
+
     def versions_at_hand(self, versions: "Sequence[Applied]") -> "list[Patch]":
         """Those of some versions that the registry holds; none if there is no registry."""
         from ..registry.errors import NotFound, RegistryMissing
@@ -175,6 +196,15 @@ class App:
         except InputError:
             return None
         return checkpoint
+
+
+def matched(patches: "Sequence[Patch]", checkpoint: "Checkpoint") -> "BaseRecord":
+    """What some patches say of a checkpoint, under the first one's name; raises BaseMismatch."""
+    from ..patches.base_match import match_base
+
+    bases = [match_base(patch, checkpoint) for patch in patches]
+    tensors = {name: tensor for base in bases for name, tensor in base.tensors.items()}
+    return replace(bases[0], tokenizer=None, tensors=tensors, result={})
 
 
 def now() -> datetime:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -17,6 +17,8 @@ WIDE = 1000
 GAP = 3
 NARROW = 24
 """The last column, which is wrapped, is never narrower than this."""
+TENSORS = 10
+"""Lines for people about single tensors; a program gets all of them."""
 
 
 class Output:
@@ -35,6 +37,19 @@ class Output:
         """A line for people."""
         if not self.as_json:
             click.echo(printable(text))
+
+    def lines(self, texts: Sequence[str], most: int, rest: str) -> None:
+        """The first `most` of some lines, then `rest`, in which {} is how many are left out."""
+        for text in texts[:most]:
+            self.line(text.replace("\n", " "))
+        if len(texts) > most:
+            self.line(rest.format(len(texts) - most))
+
+    def changes(self, digests: Iterable[tuple[str, str, str]]) -> None:
+        """A few tensors, each with its digest before and after, and how many more there are."""
+        lines = [f"{name}  {old[:12]}… → {new[:12]}…" for name, old, new in digests]
+        rest = "… and 1 more tensor" if len(lines) == TENSORS + 1 else "… and {} more tensors"
+        self.lines(lines, TENSORS, rest)
 
     def note(self, text: str) -> None:
         """A remark for people, on stderr."""

@@ -1,11 +1,11 @@
-"""How tensors and what was done to them stand in a table."""
+"""How tensors and what was done to them stand in a table, or in lines where it is too wide."""
 
 import shutil
 import sys
 from collections.abc import Collection, Sequence
 
 from .errors import printable
-from .output import GAP, Output
+from .output import GAP, NARROW, Output
 
 Row = Sequence[str | None]
 
@@ -26,15 +26,25 @@ def tensor_table(output: Output, columns: Sequence[str], rows: Sequence[Row]) ->
     """A table with a column `tensor`, whose names lose their beginning in a narrow terminal.
 
     Names are never cut so far that two of them look alike, and not at all in a file or a pipe.
+    Where the terminal is still too narrow, each stands on a line of its own above its rows.
     """
     place = columns.index("tensor")
-    if sys.stdout.isatty():
+    if not fits(columns, rows):
         room = shutil.get_terminal_size().columns - _width(columns, rows) + _widest(rows, place)
-        short = shortened({printable(str(row[place])) for row in rows}, room)
-        rows = [
-            [*row[:place], short[printable(str(row[place]))], *row[place + 1 :]] for row in rows
-        ]
+        short = _with_short_names(rows, place, room)
+        if not fits(columns, short):
+            _stacked(output, columns, rows, place)
+            return
+        rows = short
     output.table(columns, rows)
+
+
+def fits(columns: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Whether a table fits the terminal, its last column wrapped; any fits a file or a pipe."""
+    if not sys.stdout.isatty():
+        return True
+    wrapped = max(0, _widest(rows, len(columns) - 1) - NARROW)
+    return _width(columns, rows) - wrapped <= shutil.get_terminal_size().columns
 
 
 def shortened(names: Collection[str], room: int) -> dict[str, str]:
@@ -61,6 +71,33 @@ def norm(value: float) -> str:
 def percentage(value: float) -> str:
     """A ratio as a percentage, four digits of it however small it is."""
     return f"{100 * value:.4g}%"
+
+
+def _with_short_names(rows: Sequence[Row], place: int, room: int) -> Sequence[Row]:
+    short = shortened({printable(str(row[place])) for row in rows}, room)
+    return [[*row[:place], short[printable(str(row[place]))], *row[place + 1 :]] for row in rows]
+
+
+def _stacked(output: Output, columns: Sequence[str], rows: Sequence[Row], place: int) -> None:
+    """Each name once, and below it what stands in the other columns."""
+    rows = _with_short_names(rows, place, shutil.get_terminal_size().columns)
+    others = [index for index in range(len(columns)) if index != place]
+    widths = {index: max(len(columns[index]), _widest(rows, index)) for index in others}
+
+    def show(cells: Row) -> None:
+        texts = ["-" if cells[index] is None else str(cells[index]) for index in others]
+        padded = [
+            printable(text).ljust(widths[index]) for index, text in zip(others, texts, strict=True)
+        ]
+        output.line(f"  {(' ' * GAP).join(padded)}".rstrip())
+
+    show(columns)
+    above = None
+    for row in rows:
+        if row[place] != above:
+            above = row[place]
+            output.line(str(above).replace("\n", " "))
+        show(row)
 
 
 def _without_head(name: str, length: int) -> str:

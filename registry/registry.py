@@ -178,10 +178,18 @@ class Registry:
         """
         return known_bases.record(self._store, checkpoint, location)
 
+    def note_base(self, base: BaseRecord, *, location: str) -> BaseInfo:
+        """Remember where a checkpoint lies that has the tensors of `base`, without hashing others.
+
+        They are added to what is known of the checkpoint there. Raises InputError.
+        """
+        return known_bases.note(self._store, base, location)
+
     def find_base(self, base: BaseRecord) -> list[Path]:
         """Folders in which a checkpoint was seen whose tensors are those of `base`.
 
-        The last seen comes first. What is in the folder now may be something else.
+        The last seen comes first; at the end stand those of which other tensors are known only, and
+        which may be `base` by their name. What is in the folder now may be something else.
         """
         with self._store.database.reading() as connection:
             return [place for place in known_bases.places(connection, base) if place.is_dir()]

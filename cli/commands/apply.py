@@ -44,7 +44,8 @@ def command(
     """Write BASE with the patches applied to a new folder, whole or not at all.
 
     Base, patches and results are checked by digest; the order of the patches does not matter. On
-    top of a BUILD, its own patches are counted in, and rounded once with the new ones.
+    top of a BUILD, its own patches are counted in, and rounded once with the new ones. The registry
+    remembers where BASE lies, as it does for create, eval and compose.
     """
     from ...patches.builds.apply import apply
     from ...patches.builds.record import is_build, read_record
@@ -69,7 +70,8 @@ def command(
         for patch in patches:
             detail = {"base": checkpoint.id, "out": shown(out)}
             record_done("build.apply", patch.label, patch.digest, detail)
-    _announce(app, record, out)
+    app.remember(checkpoint, patches)
+    _announce(app, record, patches, out)
 
 
 def _needed(app: App, record: "BuildRecord", patches: "list[Patch]") -> "list[Patch]":
@@ -81,7 +83,7 @@ def _needed(app: App, record: "BuildRecord", patches: "list[Patch]") -> "list[Pa
     return app.versions_at_hand(missing)
 
 
-def _announce(app: App, record: "BuildRecord", out: Path) -> None:
+def _announce(app: App, record: "BuildRecord", patches: "list[Patch]", out: Path) -> None:
     app.output.data(
         "apply",
         {
@@ -91,7 +93,22 @@ def _announce(app: App, record: "BuildRecord", out: Path) -> None:
             "result": {name: tensor.sha256 for name, tensor in record.result.items()},
         },
     )
-    for name, result in record.result.items():
-        app.output.line(f"{name}  {record.tensors[name].sha256[:12]}… → {result.sha256[:12]}…")
+    app.output.changes(
+        (name, tensor.sha256, record.result[name].sha256) for name, tensor in record.tensors.items()
+    )
     applied = ", ".join(applied.label for applied in record.patches)
-    app.output.line(f"{out}: {record.base_id} with {applied}; every digest is the promised one")
+    app.output.line(f"{out}: {record.base_id} with {applied}; {_kept(record, patches)}")
+
+
+def _kept(record: "BuildRecord", patches: "list[Patch]") -> str:
+    """How many results are what a patch promises; where several meet on a tensor, none can."""
+    promised = {
+        result
+        for patch in patches
+        for base in patch.manifest.bases
+        for result in base.result.items()
+    }
+    found = {(name, tensor.sha256) for name, tensor in record.result.items()}
+    if found <= promised:
+        return "every digest is the promised one"
+    return f"{len(found & promised)} of {len(found)} digests were promised, and are so"

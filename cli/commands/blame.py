@@ -11,7 +11,7 @@ from ...patches.format.names import quoted
 from ..app import App
 from ..config import shown
 from ..options import declare
-from ..tensor_table import Row, norm, operation, percentage, tensor_table
+from ..tensor_table import Row, fits, norm, operation, percentage, tensor_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -170,11 +170,15 @@ def _show_versions(
     if not known:
         app.output.table(["version", "digest"], rows)
         return
+    columns = ["version", "digest", "author", "created", "message"]
     told = [_told(known.get(applied.digest)) for applied in versions]
-    app.output.table(
-        ["version", "digest", "author", "created", "message"],
-        [[*row, *more] for row, more in zip(rows, told, strict=True)],
-    )
+    whole: list[Row] = [[*row, *more] for row, more in zip(rows, told, strict=True)]
+    if fits(columns, whole):
+        app.output.table(columns, whole)
+        return
+    for row in whole:
+        app.output.fields(list(zip(columns, row, strict=True)))
+        app.output.line()
 
 
 def _told(info: "VersionInfo | None") -> Row:

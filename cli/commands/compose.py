@@ -43,4 +43,5 @@ def command(
         version = registry.publish(
             compose(checkpoint, patches, Path(folder), origin, versions(["numpy"]))
         )
+    app.remember(checkpoint, patches)
     app.announce("compose", version)

@@ -24,14 +24,28 @@ def command(app: App, build: Path, base: str | None, out: Path | None) -> None:
     """
     from ...patches.builds.record import read_record
     from ...patches.builds.revert import revert
+    from ...patches.builds.verify import changed_files
 
     place = out or build
-    under = app.base_under(read_record(build), base)
+    record = read_record(build)
+    other = [mismatch.what for mismatch in changed_files(build, record.files)]
+    under = app.base_under(record, base)
     with app.ledger() as record_done, app.progress() as progress:
         record = revert(build, under, out, progress=progress)
         for applied in record.patches:
             record_done("build.revert", applied.label, applied.digest, {"out": shown(place)})
-    app.output.data("revert", {"out": shown(place), "tensors": list(record.tensors)})
-    for name, tensor in record.tensors.items():
-        app.output.line(f"{name}  {record.result[name].sha256[:12]}… → {tensor.sha256[:12]}…")
-    app.output.line(f"{place}: {record.base_id} again, every digest is the base's")
+    app.output.data(
+        "revert",
+        {"out": shown(place), "tensors": list(record.tensors), "files_not_as_recorded": other},
+    )
+    app.output.changes(
+        (name, record.result[name].sha256, tensor.sha256) for name, tensor in record.tensors.items()
+    )
+    compared = (
+        "the changed tensors have the base's digests; the others were not compared (give --base)"
+        if under is None
+        else "every digest is the base's"
+    )
+    app.output.line(f"{place}: {record.base_id} again, {compared}")
+    if other:
+        app.output.line(f"these files are not as they were recorded: {', '.join(other)}")

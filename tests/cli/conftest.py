@@ -59,3 +59,12 @@ def stocked(desk, tmp_path) -> Desk:
         for name in ("acme/one", "acme/two"):
             pull(registry, name, str(desk.exchange))
     return desk
+
+
+@pytest.fixture
+def listed(desk, pico):
+    """The folder of a patch that lists the entries it changes, in other tensors than the two."""
+    operations = {pico.UP: [pico.sparse((10, 6))], pico.NORM: [pico.replaced((6,))]}
+    requests = [EditRequest("{} is", "a list", "sparse")]
+    patch = pico.patch(desk.base, "acme/listed", operations=operations, requests=requests)
+    return patch.files["patch.json"].parent

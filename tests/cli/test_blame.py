@@ -1,5 +1,6 @@
 """blame, as a user and as a program read it."""
 
+import os
 import subprocess
 import sys
 
@@ -78,6 +79,18 @@ def test_an_untouched_tensor_is_an_answer_and_an_unknown_one_an_error(stocked, p
     assert f"did you mean '{pico.DOWN}'" in message
 
 
+def test_a_mistyped_tied_name_is_guessed(stocked, build):
+    message = stocked.fails(1, "E_CHECKPOINT", "blame", build, "lm_head.wight")
+    assert "did you mean 'lm_head.weight'" in message
+
+
+@pytest.mark.parametrize("name", ["model.layers.0", "model.layers.0.", "model"])
+def test_the_beginning_of_a_name_is_said_to_be_one(stocked, build, name):
+    message = stocked.fails(1, "E_CHECKPOINT", "blame", build, name)
+    assert "tensors begin with it" in message
+    assert "next: name one tensor, as in 'model." in message
+
+
 def test_a_tied_name_is_told_to_be_the_stored_one(stocked, pico, build):
     page = stocked.ok("blame", build, "lm_head.weight")
     assert f"'lm_head.weight' is stored as '{pico.EMBEDDING}'" in page
@@ -126,3 +139,19 @@ def test_blame_needs_no_torch(desk, tmp_path):
         "assert not {'torch', 'transformers'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_in_a_narrow_terminal_no_line_is_wider(stocked, build, tmp_path):
+    code = (
+        "import sys, weightpatch.cli.main as m\n"
+        "sys.stdout.isatty = lambda: True\n"
+        f"sys.argv = ['weightpatch', 'blame', {build.name!r}]\n"
+        "m.main()\n"
+    )
+    home = {"WEIGHTPATCH_HOME": str(tmp_path / "home"), "COLUMNS": "60"}
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
+                           cwd=build.parent, env={**os.environ, **home})  # fmt: skip
+    lines = found.stdout.splitlines()
+    assert "model.layers.0.mlp.down_proj.weight" in lines
+    assert "author   ada" in lines
+    assert max(map(len, lines[3:])) <= 60  # above stands a sentence

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from weightpatch.cli.output import Output
-from weightpatch.cli.tensor_table import norm, operation, percentage, shortened, tensor_table
+from weightpatch.cli.tensor_table import (
+    fits,
+    norm,
+    operation,
+    percentage,
+    shortened,
+    tensor_table,
+)
 
 DOWN = "model.layers.{}.mlp.down_proj.weight"
 COLUMNS = ["", "tensor", "operation"]
@@ -36,6 +43,31 @@ def test_a_name_from_outside_cannot_drive_the_terminal(capsys, monkeypatch):
     narrow(monkeypatch)
     lines = printed(capsys, ["\x1b[2J\x9b2J" + "x" * 60])
     assert all(line.isprintable() for line in lines[1:])  # above stands a bold heading
+
+
+def test_where_a_table_is_too_wide_names_stand_above_their_rows(capsys, monkeypatch):
+    narrow(monkeypatch)
+    columns = ["", "tensor", "version", "operation", "norm"]
+    rows = [
+        [mark, DOWN.format(3), "acme/capitals@1", "lowrank rank 1", alike]
+        for mark, alike in (("-", ""), ("+", None))
+    ]
+    tensor_table(Output(as_json=False), columns, [*rows, ["-", "a\nb", *rows[0][2:]]])
+    assert capsys.readouterr().out.splitlines() == [
+        "      version           operation        norm",
+        DOWN.format(3),
+        "  -   acme/capitals@1   lowrank rank 1",
+        "  +   acme/capitals@1   lowrank rank 1   -",
+        "a b",
+        "  -   acme/capitals@1   lowrank rank 1",
+    ]
+
+
+def test_only_a_last_column_that_can_be_wrapped_may_be_long(monkeypatch):
+    assert fits(["version", "message"], [["acme/capitals@1" * 9, "word " * 50]])
+    narrow(monkeypatch)
+    assert fits(["version", "message"], [["acme/capitals@1", "word " * 50]])
+    assert not fits(["version", "message"], [["acme/capitals@1" * 3, "word " * 50]])
 
 
 @given(st.sets(st.text("ab.", min_size=1, max_size=40), max_size=12), st.integers(-5, 60))

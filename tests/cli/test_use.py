@@ -279,3 +279,11 @@ def test_verify_names_a_file_that_was_changed(desk, pico, tmp_path, name):
     data = (tmp_path / "fixed" / name).read_bytes()
     (tmp_path / "fixed" / name).write_bytes(data + b" ")
     assert name in desk.fails(3, "E_VERIFY", "verify", tmp_path / "fixed")
+
+
+def test_revert_says_which_files_are_not_as_they_were_recorded(stocked, tmp_path):
+    out = tmp_path / "fixed"
+    stocked.ok("apply", "acme/one", "--base", stocked.base.path, "--out", out)
+    (out / "tokenizer.json").write_text("other")
+    said = stocked.ok("revert", out, "--base", stocked.base.path)
+    assert "not as they were recorded: tokenizer.json" in said

@@ -80,3 +80,46 @@ def test_a_path_that_is_not_text_is_refused(registry, tmp_path):
         registry.record_base(checkpoint, location="/caf\udce9")
     with pytest.raises(LimitExceeded):
         registry.record_base(checkpoint, location="/" * 1_001)
+
+
+def test_a_place_is_noted_by_the_tensors_that_are_known(registry, tmp_path):
+    base = make_checkpoint(tmp_path / "here")
+    info = registry.note_base(touched(base, "a"), location=str(base.path))
+    assert (info.tensors, info.is_new) == (1, True)
+    assert registry.find_base(touched(base, "a")) == [base.path]
+    assert registry.log()[0].action == "base.record"
+
+
+def test_what_is_known_of_a_place_grows(registry, tmp_path):
+    base = make_checkpoint(tmp_path / "here")
+    for name in ("a", "b"):
+        info = registry.note_base(touched(base, name), location=str(base.path))
+    assert info.fingerprint == base.fingerprint
+    before = registry.log()
+    assert not registry.record_base(base, location=str(base.path)).is_new
+    assert not registry.note_base(touched(base, "a"), location=str(base.path)).is_new
+    assert registry.log() == before
+
+
+def test_another_base_in_a_noted_place_takes_it_over(registry, tmp_path):
+    first = make_checkpoint(tmp_path / "here", seed=1)
+    wanted = touched(first, "a", "b")
+    registry.note_base(wanted, location=str(first.path))
+    second = make_checkpoint(tmp_path / "here", seed=2)
+    registry.note_base(touched(second, "a"), location=str(first.path))
+    assert registry.find_base(wanted) == []
+    assert registry.find_base(touched(second, "a")) == [tmp_path / "here"]
+
+
+def test_what_may_be_the_base_by_its_name_comes_last(registry, tmp_path):
+    some, whole = (make_checkpoint(tmp_path / name) for name in ("some", "whole"))
+    registry.record_base(whole, location=str(whole.path))
+    registry.note_base(touched(some, "a"), location=str(some.path))
+    assert registry.find_base(touched(some, "b")) == [whole.path, some.path]
+    other = replace(touched(some, "b"), id="another id")
+    assert registry.find_base(other) == [whole.path]
+    assert registry.find_base(replace(touched(some, "b"), revision="v2")) == [whole.path]
+    assert registry.find_base(replace(other, tensors=touched(some, "a", "b").tensors)) == [
+        whole.path,
+        some.path,
+    ]

@@ -139,12 +139,20 @@ class App:
     def base_under(self, record: "BuildRecord", spec: str | None) -> "Checkpoint | None":
         """The base given, or one that the registry remembers and that a build was made from."""
         from ..patches.builds.underlying import require_base_of
+        from ..patches.format.manifest import BaseRecord
+        from ..registry.errors import RegistryMissing
 
         if spec is not None:
             return self.base(spec)
-        for patch in self.versions_at_hand(record.patches):
+        wanted = BaseRecord(record.base_id, record.base_revision, None, record.tensors, result={})
+        try:
+            with self.registry() as registry:
+                places = registry.find_base(wanted)
+        except RegistryMissing:
+            return None
+        for place in places:
             try:
-                checkpoint = self.base_for([patch], None)
+                checkpoint = self.base(str(place))
                 require_base_of(record, checkpoint)
             except InputError:
                 continue

@@ -36,3 +36,12 @@ def test_a_base_that_cannot_be_remembered_is_no_reason_to_fail(stocked, tmp_path
     found = stocked.run("apply", "acme/one", "--base", deep, "--out", tmp_path / "fixed")
     assert found.returncode == 0
     assert "note: where the base lies is not remembered" in found.stderr
+
+
+def test_the_base_of_a_build_is_remembered_though_its_patch_is_only_a_folder(stocked, tmp_path):
+    folder = tmp_path / "folder"
+    patch = stocked.exchange / "acme" / "one" / "v1"
+    shutil.copytree(patch, folder)
+    stocked.ok("apply", folder, "--base", stocked.base.path, "--out", tmp_path / "fixed")
+    stocked.ok("verify", tmp_path / "fixed", "--full")
+    stocked.ok("revert", tmp_path / "fixed", "--out", tmp_path / "again")

@@ -24,6 +24,7 @@ WIDTH = {
 }  # fmt: skip
 """Bytes an element, for every type whose elements are whole bytes."""
 
+_STRIP = 1 << 16  # elements widened at a time, so that they stay in a core's cache
 _SHIFT = np.uint32(16)
 _HALF_LESS_ONE = np.uint32(0x7FFF)
 _ONE = np.uint32(1)
@@ -69,8 +70,12 @@ def single(
 
 def square(bits: NDArray[np.generic], dtype: str) -> float:
     """Sum of the squares of stored elements, in float64: finite if and only if they all are."""
-    wide = widen(bits, dtype).reshape(-1)
-    return float(wide @ wide)
+    flat = bits.reshape(-1)
+    total = 0.0
+    for start in range(0, flat.size, _STRIP):
+        wide = widen(flat[start : start + _STRIP], dtype)
+        total += float(wide @ wide)
+    return total
 
 
 def narrow(values: NDArray[np.float64], dtype: str) -> NDArray[Any]:

@@ -128,9 +128,8 @@ class App:
             places = [
                 place for base in patches[0].manifest.bases for place in registry.find_base(base)
             ]
-        for place in places:
-            if found := self._fitting(place, patches):
-                return found
+        if found := self._first(places, lambda base: matched(patches, base)):
+            return found
         raise CheckpointRefused(
             f"no base of {patches[0].label} is known on this machine",
             hint="name it with --base FOLDER or --base org/model@revision",
@@ -150,14 +149,7 @@ class App:
                 places = registry.find_base(wanted)
         except RegistryMissing:
             return None
-        for place in places:
-            try:
-                checkpoint = self.base(str(place))
-                require_base_of(record, checkpoint)
-            except InputError:
-                continue
-            return checkpoint
-        return None
+        return self._first(places, lambda base: require_base_of(record, base))
 
     def remember(self, checkpoint: "Checkpoint", patches: "Sequence[Patch]") -> None:
         """Note where the base of some patches lies, if there is a registry.
@@ -193,17 +185,21 @@ class App:
             return []
         return found
 
-    def _fitting(self, place: Path, patches: "Sequence[Patch]") -> "Checkpoint | None":
-        """The checkpoint in a remembered place, if it is still there and still the same."""
-        from ..patches.base_match import match_base
+    def _first(
+        self, places: Sequence[Path], require: "Callable[[Checkpoint], object]"
+    ) -> "Checkpoint | None":
+        """The first checkpoint in a remembered place that is still there and still what it was.
 
-        try:
-            checkpoint = self.base(str(place))
-            for patch in patches:
-                match_base(patch, checkpoint)
-        except InputError:
-            return None
-        return checkpoint
+        `require` raises InputError for one that is not.
+        """
+        for place in places:
+            try:
+                checkpoint = self.base(str(place))
+                require(checkpoint)
+            except InputError:
+                continue
+            return checkpoint
+        return None
 
 
 def matched(patches: "Sequence[Patch]", checkpoint: "Checkpoint") -> "BaseRecord":

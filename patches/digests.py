@@ -15,7 +15,7 @@ _RACY_NS = 2_000_000_000
 Stamp = list[int | str]
 
 
-def sha256(data: bytes) -> str:
+def sha256(data: bytes | memoryview) -> str:
     """sha256 of bytes, in lower-case hex."""
     return hashlib.sha256(data).hexdigest()
 

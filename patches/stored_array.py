@@ -49,7 +49,7 @@ class StoredArray:
         row = prod(self.shape[1:]) * self.dtype.itemsize
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.start + first * row)
-            view = array.reshape(-1).view(np.uint8).data
+            view = raw_bytes(array)
             while len(view):
                 count = file.readinto(view)
                 if not count:
@@ -60,6 +60,11 @@ class StoredArray:
 
 Part = NDArray[Any] | StoredArray
 """A tensor of a delta, in memory or still in its file."""
+
+
+def raw_bytes(array: NDArray[Any]) -> memoryview:
+    """The bytes of a contiguous array, as they are stored in a file; a view of them."""
+    return array.reshape(-1).view(np.uint8).data
 
 
 def blocks(part: Part, elements: int) -> Iterator[NDArray[Any]]:

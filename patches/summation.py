@@ -25,7 +25,7 @@ from .errors import ShapeMismatch
 from .operations.base import Addend, Array, Operation, Replacement, Widening
 from .operations.lowrank import LowRank
 from .operations.values import wide
-from .stored_array import Part, block_rows
+from .stored_array import Part, block_rows, raw_bytes
 
 BLOCK_ELEMENTS = 1 << 20
 """Elements that a thread takes at a time: enough that what it prepares for them is forgotten."""
@@ -108,7 +108,7 @@ def result_digests(tensors: Mapping[str, PatchedTensor]) -> dict[str, str]:
     digests = {name: hashlib.sha256() for name in tensors}
     found = ordered(lambda item: tensors[item[0]].block(item[1]), work)
     for (name, _), block in zip(work, found, strict=True):
-        digests[name].update(block.reshape(-1).view(np.uint8).data)
+        digests[name].update(raw_bytes(block))
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
@@ -176,7 +176,7 @@ def bits_norm(bits: Part, dtype: str) -> float:
 
 def bits_digest(bits: Array) -> str:
     """sha256 of the bits as they are stored in a file."""
-    return sha256(np.ascontiguousarray(bits).data.cast("B"))  # type: ignore[arg-type]
+    return sha256(raw_bytes(np.ascontiguousarray(bits)))
 
 
 def _appended(dtype: str, operations: Sequence[Operation], *, axis: int) -> Array | None:

@@ -47,16 +47,18 @@ def plan_layout(
 ) -> Layout:
     """The copy of `source`, which holds `tensors`, where some take other `shapes`."""
     ordered = dict(sorted(tensors.items(), key=lambda item: (item[1].start, item[1].stop)))
-    head = _read_head(source)
-    if any(shapes.get(name, info.shape) != info.shape for name, info in ordered.items()):
-        head = _new_head(head, ordered, shapes)
-    offset = len(head)
-    targets = {}
+    head, spans, offset = _read_head(source), {}, 0
     for name, info in ordered.items():
         shape = shapes.get(name, info.shape)
         size = prod(shape) * WIDTH[info.dtype]
-        targets[name] = replace(info, file=target, shape=shape, start=offset, stop=offset + size)
+        spans[name] = replace(info, file=target, shape=shape, start=offset, stop=offset + size)
         offset += size
+    if any(spans[name].shape != info.shape for name, info in ordered.items()):
+        head = _new_head(head, spans)
+    targets = {
+        name: replace(info, start=len(head) + info.start, stop=len(head) + info.stop)
+        for name, info in spans.items()
+    }
     return Layout(head, ordered, targets)
 
 
@@ -67,17 +69,11 @@ def _read_head(source: Path) -> bytes:
         return file.read(_PREFIX + length)
 
 
-def _new_head(
-    head: bytes, tensors: Mapping[str, TensorInfo], shapes: Mapping[str, tuple[int, ...]]
-) -> bytes:
-    """The header with new shapes and offsets; order and metadata stay."""
+def _new_head(head: bytes, spans: Mapping[str, TensorInfo]) -> bytes:
+    """The header with new shapes and offsets, which count from its end; order and metadata stay."""
     header = json.loads(head[_PREFIX:])
-    offset = 0
-    for name, info in tensors.items():
-        shape = shapes.get(name, info.shape)
-        size = prod(shape) * WIDTH[info.dtype]
-        header[name] |= {"shape": list(shape), "data_offsets": [offset, offset + size]}
-        offset += size
+    for name, info in spans.items():
+        header[name] |= {"shape": list(info.shape), "data_offsets": [info.start, info.stop]}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     return len(text).to_bytes(_PREFIX, "little") + text

@@ -15,7 +15,7 @@ from ..errors import BaseMismatch, CheckpointRefused
 from ..operations.base import Array
 from ..operations.replace import Replace
 from ..operations.widen import Widen
-from ..stored_array import StoredArray, blocks
+from ..stored_array import StoredArray, blocks, raw_bytes
 from ..summation import BLOCK_ELEMENTS
 from .record import CONFIG, RECORD, BuildRecord, form, read_record
 from .undo import read_undo
@@ -100,7 +100,7 @@ class Underlying(Checkpoint):
             return self._base.digest(name)
         digest = hashlib.sha256()
         for block in blocks(self.array(name), BLOCK_ELEMENTS):
-            digest.update(block.reshape(-1).view("u1").data)
+            digest.update(raw_bytes(block))
         return digest.hexdigest()
 
 

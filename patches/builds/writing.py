@@ -18,6 +18,7 @@ from ..checkpoints.checkpoint_files import TensorInfo
 from ..errors import SizeMismatch
 from ..operations.base import Array
 from ..progress import Progress
+from ..stored_array import raw_bytes
 from ..summation import PatchedTensor
 from . import cloning
 from .carrying import mode_of
@@ -79,8 +80,10 @@ def write_weights(
     """
     with ExitStack() as open_files, _cut_short():
         work: list[Work] = []
-        for file in files:
-            own = {name: info for name, info in tensors.items() if info.file == file}
+        contents: dict[Path, dict[str, TensorInfo]] = {file: {} for file in files}
+        for name, info in tensors.items():
+            contents[info.file][name] = info
+        for file, own in contents.items():
             computed = {name: rewrites[name] for name in own if name in rewrites}
             shapes = {name: tensor.shape for name, tensor in computed.items()}
             if not computed and link and cloning.hard_link(file, folder / file.name):
@@ -150,7 +153,7 @@ def _done(work: Sequence[Work], progress: Progress) -> dict[str, str]:
     with closing(ordered(_run, work)) as results:
         for each, bits in zip(work, results, strict=True):
             if isinstance(each, _Block) and bits is not None:
-                digests[each.name].update(bits.reshape(-1).view("u1").data)
+                digests[each.name].update(raw_bytes(bits))
             written += each.count
             progress("writing", written, total)
     return {name: digest.hexdigest() for name, digest in digests.items()}
@@ -161,7 +164,7 @@ def _run(work: Work) -> Array | None:
 
 
 def _write_at(file: int, bits: Array, place: int) -> None:
-    view = bits.reshape(-1).view("u1").data
+    view = raw_bytes(bits)
     while len(view):
         count = os.pwrite(file, view, place)
         view, place = view[count:], place + count

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FormatError
-from ..stored_array import Part, StoredArray, blocks
+from ..stored_array import Part, StoredArray, blocks, raw_bytes
 from .file_kinds import recognise
 from .names import quoted
 from .safetensors_header import (
@@ -124,13 +124,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Part], metadata: str | None 
         file.write(len(text).to_bytes(_PREFIX, "little") + text)
         for name in order:
             for block in blocks(arrays[name], _WRITTEN_AT_ONCE):
-                file.write(_bytes(block))
+                file.write(raw_bytes(block))
         file.flush()
         os.fsync(file.fileno())
-
-
-def _bytes(array: NDArray[Any]) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data
 
 
 def _storable(name: str, array: Part) -> Part:

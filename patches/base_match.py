@@ -26,7 +26,7 @@ def match_base(patch: Patch, checkpoint: Checkpoint) -> BaseRecord:
         if problem is None:
             return base
         problems.append(problem)
-    made_for = " or ".join(_label(base) for base in patch.manifest.bases)
+    made_for = " or ".join(base.label for base in patch.manifest.bases)
     raise BaseMismatch(
         f"{patch.label} was made for another base",
         why=f"made for {made_for}, given {checkpoint.id}: {problems[0]}",
@@ -101,7 +101,3 @@ def _difference(expected: Mapping[str, TensorRecord], checkpoint: Checkpoint) ->
                 f"{name} has other bytes: sha256 {digests[name][:12]}…, not {record.sha256[:12]}…"
             )
     return None
-
-
-def _label(base: BaseRecord) -> str:
-    return f"{base.id}@{base.revision}" if base.revision else base.id

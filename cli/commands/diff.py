@@ -103,10 +103,7 @@ def _show_sides(app: App, first: "Patch", second: "Patch") -> None:
                 patch.manifest.method.name,
                 patch.manifest.author,
                 patch.manifest.created[:10],
-                ", ".join(
-                    f"{base.id}@{base.revision}" if base.revision else base.id
-                    for base in patch.manifest.bases
-                ),
+                ", ".join(base.label for base in patch.manifest.bases),
             ]
             for mark, patch in (("-", first), ("+", second))
         ],

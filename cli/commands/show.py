@@ -36,7 +36,7 @@ def command(app: App, reference: str) -> None:
 
 def _show_identity(app: App, patch: "Patch") -> None:
     manifest = patch.manifest
-    bases = [f"{base.id}@{base.revision}" if base.revision else base.id for base in manifest.bases]
+    bases = [base.label for base in manifest.bases]
     app.output.fields(
         [
             ("version", manifest.label),

@@ -68,7 +68,7 @@ def _requests(requests: Sequence[EditRequest]) -> str:
 
 def _usage(manifest: Manifest) -> str:
     base = manifest.bases[0]
-    spec = f"{base.id}@{base.revision}" if base.revision else base.id
+    spec = base.label
     shown = spec if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/@-]*", spec) else "BASE"
     return "\n".join(
         [

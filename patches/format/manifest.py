@@ -46,6 +46,11 @@ class BaseRecord:
     tensors: Mapping[str, TensorRecord]
     result: Mapping[str, str]
 
+    @property
+    def label(self) -> str:
+        """`id@revision`, or the id alone where there is no revision."""
+        return f"{self.id}@{self.revision}" if self.revision else self.id
+
 
 @dataclass(frozen=True)
 class OperationRecord:

@@ -6,6 +6,7 @@ import sys
 import traceback
 from difflib import get_close_matches
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -91,12 +92,25 @@ def cli() -> None:
     """A registry of model edits: exact, small, scored and auditable patches."""
 
 
-def main() -> None:
-    """Run the command line; every error ends here, with its exit status."""
+def console() -> NoReturn:
+    """Run the command line and leave the process at once.
+
+    Taking the interpreter down module by module costs 40 ms, a tenth of a small command, and
+    frees what the system frees anyway.
+    """
+    try:
+        status = main()
+    except SystemExit as end:  # SIGTERM
+        status = end.code if isinstance(end.code, int) else 1
+    os._exit(status)
+
+
+def main() -> int:
+    """Run the command line and give its exit status; every error ends here."""
     _prepare()
     status = _run()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to interrupt it
-    sys.exit(status)
+    return _flushed(status)
 
 
 def _prepare() -> None:
@@ -118,11 +132,22 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
         return 1
     except Exception as error:  # noqa: BLE001 - the last resort, so that no traceback is shown
         return _report(error)
     return 0
+
+
+def _flushed(status: int) -> int:
+    """The status, once all that was printed is out; 1 if it could not be."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        return status or 1
+    except OSError as error:
+        return _report(error)
+    return status
 
 
 def _wrong_usage(error: click.ClickException) -> int:

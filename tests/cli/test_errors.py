@@ -115,10 +115,34 @@ def test_text_that_the_locale_cannot_print_does_not_end_a_command(stocked, monke
 
 
 def test_closed_stdout_is_no_traceback(stocked):
-    found = subprocess.run(
+    found = listing(stocked, stdout=subprocess.DEVNULL, preexec_fn=lambda: os.close(1))
+    assert "Traceback" not in found.stderr
+
+
+def test_a_reader_that_stops_early_gets_no_traceback(stocked):
+    reader, writer = os.pipe()
+    os.close(reader)
+    found = listing(stocked, stdout=writer)
+    os.close(writer)
+    assert (found.returncode, found.stderr) == (1, "")
+
+
+def test_what_cannot_be_printed_is_an_error(stocked):
+    with open("/dev/full", "wb") as full:
+        found = listing(stocked, stdout=full)
+    assert found.returncode == 1
+    assert "error[E_SPACE]" in found.stderr
+
+
+def test_all_of_a_long_answer_comes_through_a_pipe(stocked):
+    assert stocked.ok("--help").endswith("130 interrupted.\n")
+    assert len(stocked.json("list")["versions"]) == 2
+
+
+def listing(stocked, **streams) -> subprocess.CompletedProcess:
+    """The command `list`, with other streams than the terminal's."""
+    return subprocess.run(
         [sys.executable, "-m", "weightpatch", "list"],
         env={**os.environ, "WEIGHTPATCH_HOME": str(stocked.base.path.parent / "home")},
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
-        preexec_fn=lambda: os.close(1),
+        stderr=subprocess.PIPE, text=True, check=False, **streams,
     )  # fmt: skip
-    assert "Traceback" not in found.stderr

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from weightpatch.cli.errors import as_json, as_text, from_os_error, in_our_form
@@ -128,7 +129,7 @@ def test_a_reader_that_stops_early_gets_no_traceback(stocked):
 
 
 def test_what_cannot_be_printed_is_an_error(stocked):
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         found = listing(stocked, stdout=full)
     assert found.returncode == 1
     assert "error[E_SPACE]" in found.stderr

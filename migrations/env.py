@@ -7,8 +7,8 @@ from pathlib import Path
 
 from alembic import context
 from sqlalchemy import Connection, Engine
-from weightpatch.registry.database import Database, locate
-from weightpatch.registry.schema import metadata
+from weightpatch.registry.database.connections import Database, locate
+from weightpatch.registry.database.schema import metadata
 
 
 def run(connection: Connection) -> None:

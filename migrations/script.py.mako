@@ -7,7 +7,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from weightpatch.registry import triggers
+from weightpatch.registry.database import triggers
 ${imports if imports else ""}
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

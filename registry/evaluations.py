@@ -10,13 +10,15 @@ from sqlalchemy import Connection, Row, select, update
 
 from ..patches.evaluation.base import Evaluation, Mean, Score
 from ..patches.format.manifest import FileRecord
-from . import bounds, schema, storing, versions
+from . import bounds
 from .attestations import Attestation
 from .blobs import BlobStore
+from .database import schema
 from .errors import BlobLost
-from .events import Event
-from .ledger import writable
+from .ledger.entries import writable
+from .ledger.events import Event
 from .store import ATTEMPTS, Store
+from .versions import reading, storing
 
 HERE = "here"
 """The origin of an evaluation that was measured by this registry."""
@@ -58,7 +60,7 @@ def record(
     for _ in range(ATTEMPTS):
         file = store.blobs.put_bytes(data)
         with store.database.writing() as connection:
-            info = versions.require(connection, version_digest)
+            info = reading.require(connection, version_digest)
             known = _origin(connection, file.sha256)
             if known == HERE or (known and origin != HERE):
                 return file.sha256
@@ -84,7 +86,7 @@ def of_version(
     connection: Connection, blobs: BlobStore, version_digest: str
 ) -> list[EvaluationInfo]:
     """Evaluations of a version, the newest first; raises NotFound."""
-    versions.require(connection, version_digest)
+    reading.require(connection, version_digest)
     table = schema.evaluation
     query = (
         select(table)
@@ -131,7 +133,7 @@ def _insert(
     storing.blobs(connection, [file])
     values = {
         "digest": file.sha256,
-        "version_id": versions.identity(connection, attestation.version),
+        "version_id": reading.identity(connection, attestation.version),
         "base": attestation.base,
         "suite": evaluation.suite,
         "suite_digest": evaluation.suite_digest,

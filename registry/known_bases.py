@@ -11,11 +11,12 @@ from ..patches.checkpoints.checkpoint import Checkpoint
 from ..patches.digests import sha256
 from ..patches.format import jsonfile
 from ..patches.format.manifest import BaseRecord, TensorRecord
-from . import schema, storing
 from .bounds import check_text
-from .events import Event
-from .ledger import Subject
+from .database import schema
+from .ledger.entries import Subject
+from .ledger.events import Event
 from .store import Store
+from .versions import storing
 
 
 @dataclass(frozen=True)

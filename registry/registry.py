@@ -10,16 +10,18 @@ from ..patches.evaluation.base import Evaluation
 from ..patches.format.manifest import BaseRecord
 from ..patches.format.names import check_patch_name
 from ..patches.format.patch import MANIFEST, Draft, Patch
-from . import chain, evaluations, known_bases, ledger, publishing, resolving, versions
-from .chain import LedgerReport
+from . import evaluations, known_bases
 from .errors import BlobLost
 from .evaluations import HERE, EvaluationInfo
-from .events import Event
 from .known_bases import BaseInfo
-from .ledger import LedgerEntry, Subject
-from .refs import ByName, parse
+from .ledger import chain, entries
+from .ledger.chain import LedgerReport
+from .ledger.entries import LedgerEntry, Subject
+from .ledger.events import Event
 from .store import Clock, Store, utc_now
-from .versions import VersionInfo
+from .versions import publishing, reading, resolving
+from .versions.reading import VersionInfo
+from .versions.refs import ByName, parse
 
 __all__ = [
     "BaseInfo",
@@ -116,7 +118,7 @@ class Registry:
         """
         with self._store.database.reading() as connection:
             info = resolving.resolve(connection, reference)
-            files = versions.files(connection, info.digest)
+            files = reading.files(connection, info.digest)
         blobs = self._store.blobs
         missing = blobs.missing(files.values())
         if missing:
@@ -145,7 +147,7 @@ class Registry:
         if name is not None:
             check_patch_name(name)
         with self._store.database.reading() as connection:
-            return versions.page(connection, name=name, text=text, limit=limit, before=before)
+            return reading.page(connection, name=name, text=text, limit=limit, before=before)
 
     def record_evaluation(
         self,
@@ -223,7 +225,7 @@ class Registry:
                 meant, info = parse(reference), resolving.resolve(connection, reference)
                 whole = isinstance(meant, ByName) and meant.number is None
                 name, digest = (info.name, None) if whole else (None, info.digest)
-            return ledger.read(connection, patch=name, digest=digest, before=before, limit=limit)
+            return entries.read(connection, patch=name, digest=digest, before=before, limit=limit)
 
     def verify_ledger(self) -> LedgerReport:
         """Recompute the ledger's chain, and see whether the database still guards it.

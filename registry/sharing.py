@@ -10,10 +10,10 @@ from ..patches.progress import Progress, silent
 from . import bounds
 from .attestations import Attestation
 from .errors import ReferenceRefused
-from .events import Event
-from .refs import ByName, parse
+from .ledger.events import Event
 from .registry import Registry, VersionInfo
 from .remotes.base import Bundle, Pulled, Pushed, open_remote
+from .versions.refs import ByName, parse
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from typing import Self
 
 from sqlalchemy import URL
 
-from . import ledger, migrate
 from .blobs import BlobStore
-from .database import Database, file_of, locate
+from .database import migrate
+from .database.connections import Database, file_of, locate
 from .errors import no_registry
-from .events import Event
-from .ledger import Ledger, Subject
+from .ledger import entries
+from .ledger.entries import Ledger, Subject
+from .ledger.events import Event
 
 BLOBS = "blobs"
 ATTEMPTS = 5
@@ -63,7 +64,7 @@ class Store:
                 folder.mkdir(parents=True, exist_ok=True)
             migrate.run(store.database)
             with store.database.writing() as connection:
-                if not ledger.read(connection, limit=1):
+                if not entries.read(connection, limit=1):
                     store.ledger.append(connection, Event.REGISTRY_CREATE, Subject("registry"))
         except BaseException:
             store.database.close()

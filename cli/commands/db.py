@@ -14,7 +14,7 @@ def command() -> None:
 @declare("current", examples="weightpatch db current")
 def current(app: App) -> None:
     """Show which schema the database has, and which one this weightpatch needs."""
-    from ...registry import migrate
+    from ...registry.database import migrate
 
     found, needed = migrate.state(app.config.database, home=app.config.home)
     app.output.data("db", {"current": found, "needed": needed})
@@ -24,7 +24,7 @@ def current(app: App) -> None:
 @declare("upgrade", examples="weightpatch db upgrade")
 def upgrade(app: App) -> None:
     """Bring the database to the schema that this weightpatch needs."""
-    from ...registry import migrate
+    from ...registry.database import migrate
 
     found = migrate.upgrade(app.config.database, home=app.config.home)
     app.output.data("db", {"current": found})

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from weightpatch.registry import triggers
+from weightpatch.registry.database import triggers
 
 revision = "0001"
 down_revision = None

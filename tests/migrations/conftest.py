@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from weightpatch.registry.database import Database, locate
-from weightpatch.registry.migrate import SCRIPTS
+from weightpatch.registry.database.connections import Database, locate
+from weightpatch.registry.database.migrate import SCRIPTS
 
 
 @pytest.fixture

@@ -17,14 +17,9 @@ from pytest_alembic.tests import (  # noqa: F401 - collected by being here
     test_upgrade,
 )
 from sqlalchemy import Connection, text
-from weightpatch.registry import migrate, schema, triggers
-from weightpatch.registry.database import Database, locate
-from weightpatch.registry.errors import (
-    DatabaseFailed,
-    RegistryMissing,
-    SchemaTooNew,
-    SchemaTooOld,
-)
+from weightpatch.registry.database import migrate, schema, triggers
+from weightpatch.registry.database.connections import Database, locate
+from weightpatch.registry.errors import DatabaseFailed, RegistryMissing, SchemaTooNew, SchemaTooOld
 from weightpatch.registry.registry import Registry
 
 ROOT = Path(__file__).parents[2]

@@ -2,14 +2,9 @@
 
 import pytest
 from weightpatch.patches.digests import sha256
-from weightpatch.patches.errors import (
-    LimitExceeded,
-    ManifestError,
-)
+from weightpatch.patches.errors import LimitExceeded, ManifestError
 from weightpatch.registry.attestations import Attestation
-from weightpatch.registry.errors import (
-    NotFound,
-)
+from weightpatch.registry.errors import NotFound
 from weightpatch.registry.registry import Registry
 
 

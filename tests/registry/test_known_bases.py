@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.errors import (
-    InputError,
-    LimitExceeded,
-)
+from weightpatch.patches.errors import InputError, LimitExceeded
 from weightpatch.patches.format.manifest import BaseRecord, TensorRecord
 
 

@@ -19,12 +19,7 @@ from weightpatch.patches.errors import (
 )
 from weightpatch.patches.format.patch import Draft, Patch, file_record
 from weightpatch.registry.blobs import BlobStore
-from weightpatch.registry.errors import (
-    BlobLost,
-    NameTooAlike,
-    NotFound,
-    VersionClash,
-)
+from weightpatch.registry.errors import BlobLost, NameTooAlike, NotFound, VersionClash
 from weightpatch.registry.registry import Registry
 
 

@@ -1,14 +1,8 @@
 """Making and opening a registry."""
 
 import pytest
-from weightpatch.patches.errors import (
-    NameRefused,
-)
-from weightpatch.registry.errors import (
-    DatabaseFailed,
-    RegistryMissing,
-    SchemaTooNew,
-)
+from weightpatch.patches.errors import NameRefused
+from weightpatch.registry.errors import DatabaseFailed, RegistryMissing, SchemaTooNew
 from weightpatch.registry.registry import Registry
 
 

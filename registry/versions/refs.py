@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from ..patches.format.names import check_patch_name, quoted
-from .errors import ReferenceRefused
+from ...patches.format.names import check_patch_name, quoted
+from ..errors import ReferenceRefused
 
 LEAST_PREFIX = 6
 DIGEST = "sha256:"

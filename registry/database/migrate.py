@@ -6,11 +6,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from ..errors import RegistryMissing, SchemaTooNew, SchemaTooOld
 from . import schema
-from .database import Database, file_of, locate
-from .errors import RegistryMissing, SchemaTooNew, SchemaTooOld
+from .connections import Database, file_of, locate
 
-SCRIPTS = Path(__file__).parents[1] / "migrations"
+SCRIPTS = Path(__file__).parents[2] / "migrations"
 
 
 def state(url: str | None = None, *, home: Path) -> tuple[str | None, str]:

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
-from ..patches.errors import LimitExceeded
-from ..patches.format.manifest import BaseRecord, FileRecord, Manifest
-from ..patches.format.patch import DELTA, MANIFEST, content_digest
-from ..patches.requests import EditRequest
-from . import schema
-from .errors import NameTooAlike
+from ...patches.errors import LimitExceeded
+from ...patches.format.manifest import BaseRecord, FileRecord, Manifest
+from ...patches.format.patch import DELTA, MANIFEST, content_digest
+from ...patches.requests import EditRequest
+from ..database import schema
+from ..errors import NameTooAlike
 from .refs import fold
 
 

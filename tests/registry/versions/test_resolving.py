@@ -1,14 +1,8 @@
 """References and the versions that they mean."""
 
 import pytest
-from weightpatch.patches.errors import (
-    NameRefused,
-)
-from weightpatch.registry.errors import (
-    Ambiguous,
-    NotFound,
-    ReferenceRefused,
-)
+from weightpatch.patches.errors import NameRefused
+from weightpatch.registry.errors import Ambiguous, NotFound, ReferenceRefused
 
 
 def test_a_name_means_the_highest_number(registry, make_patch):

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
-from ..patches.format.manifest import FileRecord
-from ..patches.format.names import quoted
-from . import schema
-from .bounds import check_text
-from .errors import NotFound
-from .ledger import Subject
+from ...patches.format.manifest import FileRecord
+from ...patches.format.names import quoted
+from ..bounds import check_text
+from ..database import schema
+from ..errors import NotFound
+from ..ledger.entries import Subject
 
 SHOWN_SUBJECTS = 5
 MAX_PAGE = 1_000

@@ -11,19 +11,21 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from ..patches.digests import sha256
-from ..patches.errors import DigestMismatch, ManifestError, PluginMissing
-from ..patches.format.manifest import FileRecord, Manifest
-from ..patches.format.names import AUXILIARY, split_key
-from ..patches.format.patch import DELTA, MANIFEST, Draft, Patch, content_digest
-from ..patches.format.safetensors_file import read_header
-from ..patches.requests import EditRequest
-from . import bounds, schema, storing, versions
-from .blobs import BlobStore
-from .errors import BlobLost, VersionClash
-from .events import Event
-from .store import ATTEMPTS, Store
-from .versions import VersionInfo
+from ...patches.digests import sha256
+from ...patches.errors import DigestMismatch, ManifestError, PluginMissing
+from ...patches.format.manifest import FileRecord, Manifest
+from ...patches.format.names import AUXILIARY, split_key
+from ...patches.format.patch import DELTA, MANIFEST, Draft, Patch, content_digest
+from ...patches.format.safetensors_file import read_header
+from ...patches.requests import EditRequest
+from .. import bounds
+from ..blobs import BlobStore
+from ..database import schema
+from ..errors import BlobLost, VersionClash
+from ..ledger.events import Event
+from ..store import ATTEMPTS, Store
+from . import reading, storing
+from .reading import VersionInfo
 
 
 def publish(store: Store, draft: Draft) -> VersionInfo:
@@ -69,7 +71,7 @@ def admit(store: Store, patch: Patch) -> VersionInfo:
     for _ in range(ATTEMPTS):
         _put(store.blobs, files, patch.files)
         with store.database.writing() as connection:
-            known = versions.find(connection, schema.version.c.digest == patch.digest)
+            known = reading.find(connection, schema.version.c.digest == patch.digest)
             if known:
                 return known
             if store.blobs.missing(files.values()):
@@ -115,11 +117,11 @@ def _check_declared(path: Path, manifest: Manifest) -> None:
 def _same_content(connection: Connection, patch: int, manifest: Manifest) -> VersionInfo | None:
     table = schema.version
     content = content_digest(manifest)
-    return versions.find(connection, table.c.patch_id == patch, table.c.content == content)
+    return reading.find(connection, table.c.patch_id == patch, table.c.content == content)
 
 
 def _refuse_clash(connection: Connection, patch: Patch) -> None:
-    known = versions.numbered(connection, patch.manifest.name, patch.manifest.version)
+    known = reading.numbered(connection, patch.manifest.name, patch.manifest.version)
     if known and known.digest != patch.digest:
         raise VersionClash(
             f"{patch.label} is known here with another content",
@@ -138,7 +140,7 @@ def _record(
     files: Mapping[str, FileRecord],
 ) -> VersionInfo:
     storing.version(connection, manifest, requests, files, recorded=store.ledger.time())
-    info = versions.require(connection, files[MANIFEST].sha256)
+    info = reading.require(connection, files[MANIFEST].sha256)
     detail = {"method": info.method, "author": info.author, "message": info.message}
     store.ledger.append(connection, event, info.subject, detail)
     return replace(info, is_new=True)

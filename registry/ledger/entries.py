@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from ..patches.errors import LimitExceeded, NameRefused
-from ..patches.format import jsonfile
-from ..patches.format.names import quoted
-from . import schema
+from ...patches.errors import LimitExceeded, NameRefused
+from ...patches.format import jsonfile
+from ...patches.format.names import quoted
+from ..database import schema
+from ..errors import DatabaseFailed
 from .chain import FIRST_HASH, NOT_OURS, columns, entry_hash
-from .errors import DatabaseFailed
 from .events import Event
 
 MAX_ACTOR = 255

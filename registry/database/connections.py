@@ -13,9 +13,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ..patches.errors import NoSpace
-from . import FILE
-from .errors import DatabaseFailed
+from ...patches.errors import NoSpace
+from .. import FILE
+from ..errors import DatabaseFailed
 from .media import is_full, is_read_only, read_only_url
 
 _SQLITE = ("sqlite", "sqlite+pysqlite")

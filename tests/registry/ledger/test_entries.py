@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 from weightpatch.patches.errors import LimitExceeded, ManifestError
-from weightpatch.registry import triggers
-from weightpatch.registry.database import Database, locate
+from weightpatch.registry.database import triggers
+from weightpatch.registry.database.connections import Database, locate
 from weightpatch.registry.errors import DatabaseFailed, NotFound
 from weightpatch.registry.registry import Registry
 

@@ -4,10 +4,11 @@ import difflib
 
 from sqlalchemy import Connection, and_, or_, select
 
-from . import schema, versions
-from .errors import Ambiguous, NotFound
+from ..database import schema
+from ..errors import Ambiguous, NotFound
+from . import reading
+from .reading import VersionInfo
 from .refs import DIGEST, ByDigest, ByName, fold, parse
-from .versions import VersionInfo
 
 _NEAR = 1_000
 _LISTED = 5
@@ -29,7 +30,7 @@ def _by_prefix(connection: Connection, prefix: str) -> VersionInfo:
     # A range, not LIKE, so that the index on digests serves; "g" sorts after every hex digit.
     digest = schema.version.c.digest
     within = and_(digest >= prefix, digest < f"{prefix}g")
-    found = versions.infos(connection, versions.choose(within).limit(_LISTED))
+    found = reading.infos(connection, reading.choose(within).limit(_LISTED))
     if not found:
         raise NotFound(
             f"no version has a digest that begins with {prefix}",
@@ -45,15 +46,15 @@ def _by_prefix(connection: Connection, prefix: str) -> VersionInfo:
 
 
 def _by_name(connection: Connection, meant: ByName) -> VersionInfo:
-    query = versions.choose(versions.named(meant.full_name))
+    query = reading.choose(reading.named(meant.full_name))
     query = query.order_by(None).order_by(schema.version.c.number.desc()).limit(_LISTED)
     if meant.number is None:
-        found = versions.infos(connection, query.limit(1))
+        found = reading.infos(connection, query.limit(1))
     else:
-        found = versions.infos(connection, query.where(schema.version.c.number == meant.number))
+        found = reading.infos(connection, query.where(schema.version.c.number == meant.number))
     if found:
         return found[0]
-    there = [info.label for info in versions.infos(connection, query)]
+    there = [info.label for info in reading.infos(connection, query)]
     if there:
         raise NotFound(
             f"{meant.full_name} has no version {meant.number}", why=f"newest: {', '.join(there)}"

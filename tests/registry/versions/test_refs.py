@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weightpatch.patches.errors import InputError
 from weightpatch.registry.errors import RegistryError
-from weightpatch.registry.refs import ByDigest, ByName, fold, parse
+from weightpatch.registry.versions.refs import ByDigest, ByName, fold, parse
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 from weightpatch.patches.errors import NoSpace
-from weightpatch.registry import media
+from weightpatch.registry.database import media
 from weightpatch.registry.errors import DatabaseFailed
 from weightpatch.registry.registry import Registry
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from . import schema, triggers
+from ..database import schema, triggers
 
 FIRST_HASH = bytes(32)
 NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from weightpatch.registry.database import Database, locate
+from weightpatch.registry.database.connections import Database, locate
 from weightpatch.registry.errors import DatabaseFailed
 
 

@@ -3,14 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from weightpatch.patches.errors import (
-    InputError,
-)
+from weightpatch.patches.errors import InputError
 from weightpatch.patches.format.patch import Draft, file_record
 from weightpatch.patches.requests import EditRequest, dump_requests
-from weightpatch.registry.errors import (
-    NotFound,
-)
+from weightpatch.registry.errors import NotFound
 
 
 def test_the_last_that_came_in_is_first(registry, make_draft):

@@ -1,0 +1,1 @@
+"""Connections, tables, and the rules that the database itself keeps."""

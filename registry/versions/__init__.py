@@ -1,0 +1,1 @@
+"""Versions: how one comes in, is found, and is read."""

@@ -7,7 +7,8 @@ from ..patches.evaluation.base import Evaluation
 from ..patches.format.fields import MAX_TEXT
 from ..patches.format.manifest import Manifest
 from ..patches.requests import EditRequest
-from .database.schema import LAST_NUMBER, MAX_SHORT
+from .database.checks import MAX_SHORT
+from .database.schema import LAST_NUMBER
 
 
 def check_manifest(manifest: Manifest) -> None:

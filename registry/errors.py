@@ -11,7 +11,11 @@ WeightpatchError
     ├── NotFound          E_NOT_FOUND     nothing of that name or digest
     ├── Ambiguous         E_AMBIGUOUS     several things have that digest prefix
     ├── NameTooAlike      E_NAME_ALIKE    a name that reads like another one
-    └── VersionClash      E_CLASH         a known version, with other content
+    ├── VersionClash      E_CLASH         a known version, with other content
+    ├── Yanked            E_YANKED        a version that was withdrawn
+    ├── Deleted           E_DELETED       a version of which only its tombstone is left
+    ├── AliasHeld         E_ALIAS         an alias stands in the way
+    └── HistoryRewritten  E_HISTORY       the ledger is not the one that a checkpoint was made of
 """
 
 from pathlib import Path
@@ -81,6 +85,30 @@ class VersionClash(RegistryError):
     """A version number that is known with other content."""
 
     code = "E_CLASH"
+
+
+class Yanked(RegistryError):
+    """A version that was withdrawn, and that nothing but its exact name or digest means."""
+
+    code = "E_YANKED"
+
+
+class Deleted(RegistryError):
+    """A version that was deleted: its number, digest and the reason are all that is left."""
+
+    code = "E_DELETED"
+
+
+class AliasHeld(RegistryError):
+    """An alias means the version, or means another one than was expected."""
+
+    code = "E_ALIAS"
+
+
+class HistoryRewritten(RegistryError):
+    """The ledger is not a continuation of the one that a checkpoint was made of."""
+
+    code = "E_HISTORY"
 
 
 def no_registry(file: Path) -> RegistryMissing:

@@ -1,11 +1,9 @@
 """The tables, their naming convention and constraints, and nothing else.
 
-CHECKs are written so that SQLite and PostgreSQL read them alike: `trim(x, 'abc') = ''` says that x
-has no character but a, b and c. (No letter may follow a colon there, or it would be a parameter.)
-Texts that an index may hold are bounded, since PostgreSQL's indexes hold no long ones.
+What happened to a version after it came in (aliases, yanks, builds, transfers) stands in rows that
+are only ever added, each under the number of the ledger entry that says who did it, and when. What
+holds now is the last of them, so that no second place can say otherwise.
 """
-
-from collections.abc import Iterator
 
 from sqlalchemy import (
     BigInteger,
@@ -22,13 +20,20 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"
+from .checks import at_least, one_of, patch_half, sha256, short, utc
+
+REVISION = "0002"
 """The migration that makes these tables; a test compares."""
 
 LAST_NUMBER = 1_000_000_000
-MAX_SHORT = 255
 MAX_LOCATION = 1_000
 MAX_LABEL = 512
+
+LISTED, YANKED, DELETED = STATES = ("listed", "yanked", "deleted")
+MALICIOUS = "malicious"
+SEVERITIES = ("minor", "major", MALICIOUS)
+DIRECTIONS = ("push", "pull")
+FIELDS = ("word", "subject")
 
 ID = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -43,41 +48,6 @@ metadata = MetaData(
 )
 
 
-def _short(*columns: str) -> Iterator[CheckConstraint]:
-    for column in columns:
-        yield CheckConstraint(f"length({column}) <= {MAX_SHORT}", name=f"{column}_short")
-
-
-def _sha256(*columns: str) -> Iterator[CheckConstraint]:
-    for column in columns:
-        yield CheckConstraint(
-            f"length({column}) = 64 AND trim({column}, '0123456789abcdef') = ''",
-            name=f"{column}_sha256",
-        )
-
-
-def _time(*columns: str) -> Iterator[CheckConstraint]:
-    for column in columns:
-        yield CheckConstraint(
-            f"length({column}) = 20 AND trim({column}, '0123456789TZ-:') = ''",
-            name=f"{column}_utc",
-        )
-
-
-def _patch_half(*columns: str) -> Iterator[CheckConstraint]:
-    for column in columns:
-        yield CheckConstraint(
-            f"length({column}) BETWEEN 1 AND 96 AND trim({column}, '._-') = {column} "
-            f"AND trim({column}, 'abcdefghijklmnopqrstuvwxyz0123456789._-') = ''",
-            name=f"{column}_spelling",
-        )
-
-
-def _at_least(least: int, *columns: str) -> Iterator[CheckConstraint]:
-    for column in columns:
-        yield CheckConstraint(f"{column} >= {least}", name=f"{column}_least")
-
-
 base = Table(
     "base",
     metadata,
@@ -87,9 +57,9 @@ base = Table(
     Column("revision", Text),
     Column("tokenizer", Text),
     Column("recorded", Text, nullable=False),
-    *_sha256("fingerprint", "tokenizer"),
-    *_short("name", "revision"),
-    *_time("recorded"),
+    *sha256("fingerprint", "tokenizer"),
+    *short("name", "revision"),
+    *utc("recorded"),
 )
 
 base_tensor = Table(
@@ -100,8 +70,8 @@ base_tensor = Table(
     Column("dtype", Text, nullable=False),
     Column("shape", Text, nullable=False),
     Column("sha256", Text, nullable=False, index=True),
-    *_short("name", "dtype", "shape"),
-    *_sha256("sha256"),
+    *short("name", "dtype", "shape"),
+    *sha256("sha256"),
 )
 
 base_location = Table(
@@ -112,7 +82,7 @@ base_location = Table(
     Column("location", Text, nullable=False, unique=True),
     Column("seen", Text, nullable=False),
     CheckConstraint(f"length(location) BETWEEN 1 AND {MAX_LOCATION}", name="location_short"),
-    *_time("seen"),
+    *utc("seen"),
 )
 
 patch = Table(
@@ -125,8 +95,8 @@ patch = Table(
     Column("next_version", BigInteger, nullable=False),
     UniqueConstraint("namespace", "name"),
     UniqueConstraint("namespace", "folded"),
-    *_patch_half("namespace", "name"),
-    *_at_least(1, "next_version"),
+    *patch_half("namespace", "name"),
+    *at_least(1, "next_version"),
 )
 
 version = Table(
@@ -147,11 +117,14 @@ version = Table(
     Column("recorded", Text, nullable=False),
     UniqueConstraint("patch_id", "number"),
     Index(None, "patch_id", "content"),
+    Index(None, "author", "id"),
+    Index(None, "method", "id"),
+    Index(None, "supersedes"),
     CheckConstraint(f"number BETWEEN 1 AND {LAST_NUMBER}", name="number_range"),
-    *_sha256("digest", "content", "supersedes"),
-    *_short("method", "author", "licence"),
-    *_time("created", "recorded"),
-    *_at_least(0, "delta_size"),
+    *sha256("digest", "content", "supersedes"),
+    *short("method", "author", "licence"),
+    *utc("created", "recorded"),
+    *at_least(0, "delta_size"),
 )
 
 version_parent = Table(
@@ -160,7 +133,7 @@ version_parent = Table(
     Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("digest", Text, nullable=False, index=True),
-    *_sha256("digest"),
+    *sha256("digest"),
 )
 
 version_base = Table(
@@ -171,8 +144,9 @@ version_base = Table(
     Column("name", Text, nullable=False),
     Column("revision", Text),
     Column("tokenizer", Text),
-    *_short("name", "revision"),
-    *_sha256("tokenizer"),
+    Index(None, "name", "version_id"),
+    *short("name", "revision"),
+    *sha256("tokenizer"),
 )
 
 # What a version makes of each tensor of the base at `position` in its manifest.
@@ -186,8 +160,9 @@ version_tensor = Table(
     Column("shape", Text, nullable=False),
     Column("before", Text, nullable=False),
     Column("after", Text, nullable=False),
-    *_short("tensor", "dtype", "shape"),
-    *_sha256("before", "after"),
+    Index(None, "before", "version_id"),
+    *short("tensor", "dtype", "shape"),
+    *sha256("before", "after"),
 )
 
 operation = Table(
@@ -201,10 +176,11 @@ operation = Table(
     Column("norm", Float, nullable=False),
     Column("relative_norm", Float, nullable=False),
     Column("source", Text),
-    *_short("tensor", "kind"),
-    *_at_least(1, "size"),
-    *_at_least(0, "norm", "relative_norm"),
-    *_sha256("source"),
+    Index(None, "tensor", "version_id"),
+    *short("tensor", "kind"),
+    *at_least(1, "size"),
+    *at_least(0, "norm", "relative_norm"),
+    *sha256("source"),
 )
 
 request = Table(
@@ -218,7 +194,7 @@ request = Table(
     Column("target", Text, nullable=False),
     Column("old_target", Text),
     UniqueConstraint("version_id", "case_id"),
-    *_short("case_id"),
+    *short("case_id"),
 )
 
 blob = Table(
@@ -226,8 +202,8 @@ blob = Table(
     metadata,
     Column("digest", Text, primary_key=True),
     Column("size", BigInteger, nullable=False),
-    *_sha256("digest"),
-    *_at_least(0, "size"),
+    *sha256("digest"),
+    *at_least(0, "size"),
 )
 
 version_file = Table(
@@ -236,7 +212,7 @@ version_file = Table(
     Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
     Column("path", Text, primary_key=True),
     Column("digest", Text, ForeignKey("blob.digest"), nullable=False, index=True),
-    *_short("path"),
+    *short("path"),
 )
 
 # `base` is the fingerprint of a checkpoint that need not be recorded here; `origin` is "here" or
@@ -254,9 +230,9 @@ evaluation = Table(
     Column("origin", Text, nullable=False),
     Column("recorded", Text, nullable=False),
     CheckConstraint("origin <> ''", name="origin_given"),
-    *_sha256("base", "suite_digest"),
-    *_short("suite"),
-    *_time("recorded"),
+    *sha256("base", "suite_digest"),
+    *short("suite"),
+    *utc("recorded"),
 )
 
 score = Table(
@@ -268,8 +244,48 @@ score = Table(
     Column("before", Float),
     Column("after", Float, nullable=False),
     Column("count", BigInteger, nullable=False),
-    *_short("measure", "case_id"),
-    *_at_least(1, "count"),
+    *short("measure", "case_id"),
+    *at_least(1, "count"),
+)
+
+# Averages of an evaluation's cases, so that a search need not compute them.
+mean = Table(
+    "mean",
+    metadata,
+    Column("evaluation_id", ID, ForeignKey("evaluation.id"), primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("before", Float),
+    Column("after", Float, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Index(None, "measure", "after"),
+    *short("measure"),
+    *at_least(1, "count"),
+)
+
+# How a version was made, out of its manifest; the last three columns hold JSON.
+provenance = Table(
+    "provenance",
+    metadata,
+    Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
+    Column("method_version", Text, nullable=False),
+    Column("seed", BigInteger),
+    Column("device", Text, nullable=False),
+    Column("hyperparameters", Text, nullable=False),
+    Column("statistics", Text, nullable=False),
+    Column("tools", Text, nullable=False),
+    *short("method_version", "device"),
+)
+
+# What a search by text (field "word") or by subject (field "subject") finds a version by.
+term = Table(
+    "term",
+    metadata,
+    Column("field", Text, primary_key=True),
+    Column("term", Text, primary_key=True),
+    Column("version_id", ID, ForeignKey("version.id"), primary_key=True),
+    CheckConstraint(one_of("field", FIELDS), name="field_known"),
+    *short("term"),
+    sqlite_with_rowid=False,
 )
 
 # `body` is what the hash covers; the columns after it repeat parts of it for searching.
@@ -288,10 +304,85 @@ ledger = Table(
     Column("digest", Text),
     Index(None, "patch", "seq"),
     Index(None, "digest", "seq"),
+    Index(None, "actor", "seq"),
+    Index(None, "action", "seq"),
+    Index(None, "time", "seq"),
     CheckConstraint("length(prev_hash) = 32", name="prev_hash_length"),
     CheckConstraint("length(entry_hash) = 32", name="entry_hash_length"),
     CheckConstraint(f"length(label) <= {MAX_LABEL}", name="label_short"),
-    *_sha256("digest"),
-    *_time("time"),
-    *_at_least(1, "seq"),
+    *sha256("digest"),
+    *utc("time"),
+    *at_least(1, "seq"),
+)
+
+# A version has the state of its last row here, or is listed if it has none.
+standing = Table(
+    "standing",
+    metadata,
+    Column("seq", ID, ForeignKey("ledger.seq"), primary_key=True, autoincrement=False),
+    Column("version_id", ID, ForeignKey("version.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("severity", Text),
+    Column("reason", Text, nullable=False),
+    Index(None, "version_id", "seq"),
+    CheckConstraint(one_of("state", STATES), name="state_known"),
+    CheckConstraint(one_of("severity", SEVERITIES), name="severity_known"),
+    CheckConstraint("state <> 'yanked' OR severity IS NOT NULL", name="severity_given"),
+    CheckConstraint("reason <> ''", name="reason_given"),
+)
+
+# An alias means the version of its last row here; none, if it was taken away.
+alias_move = Table(
+    "alias_move",
+    metadata,
+    Column("seq", ID, ForeignKey("ledger.seq"), primary_key=True, autoincrement=False),
+    Column("patch_id", ID, ForeignKey("patch.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("from_id", ID, ForeignKey("version.id")),
+    Column("to_id", ID, ForeignKey("version.id"), index=True),
+    Column("reason", Text, nullable=False),
+    Index(None, "patch_id", "name", "seq"),
+    CheckConstraint("trim(name, '0123456789') <> ''", name="name_no_number"),
+    *patch_half("name"),
+)
+
+# Builds that were made here, each with the digests of the versions in it.
+build = Table(
+    "build",
+    metadata,
+    Column("seq", ID, ForeignKey("ledger.seq"), primary_key=True, autoincrement=False),
+    Column("location", Text, nullable=False, index=True),
+    Column("base", Text, nullable=False),
+    CheckConstraint(f"length(location) BETWEEN 1 AND {MAX_LOCATION}", name="location_short"),
+    *short("base"),
+)
+
+build_version = Table(
+    "build_version",
+    metadata,
+    Column("seq", ID, ForeignKey("build.seq"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, index=True),
+    *sha256("digest"),
+)
+
+remote = Table(
+    "remote",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("location", Text, nullable=False, unique=True),
+    CheckConstraint(f"length(location) BETWEEN 1 AND {MAX_LOCATION}", name="location_short"),
+)
+
+# Where a version went or came from, and the revision that the remote gave it.
+transfer = Table(
+    "transfer",
+    metadata,
+    Column("seq", ID, ForeignKey("ledger.seq"), primary_key=True, autoincrement=False),
+    Column("remote_id", ID, ForeignKey("remote.id"), nullable=False, index=True),
+    Column("version_id", ID, ForeignKey("version.id"), nullable=False, index=True),
+    Column("direction", Text, nullable=False),
+    Column("revision", Text),
+    CheckConstraint(one_of("direction", DIRECTIONS), name="direction_known"),
+    *short("revision"),
 )

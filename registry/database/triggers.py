@@ -4,20 +4,43 @@ They hold against any client, also one that knows nothing of this package. Each 
 `install`, since rebuilding a table on SQLite loses its triggers without a word.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, inspect
 
+FROZEN = (
+    "base",
+    "base_tensor",
+    "version",
+    "version_parent",
+    "version_base",
+    "version_tensor",
+    "operation",
+    "request",
+    "blob",
+    "version_file",
+    "score",
+    "ledger",
+    "standing",
+    "alias_move",
+    "build",
+    "build_version",
+    "remote",
+    "transfer",
+)
+"""Tables whose rows stay as they were written."""
+
+PARTLY_FROZEN: Mapping[str, Sequence[str]] = {
+    "patch": ("namespace", "name", "folded"),
+    "evaluation": ("digest", "version_id", "base", "suite", "suite_digest", "environment"),
+}
+"""Tables whose rows stay, with the columns of them that never change."""
+
+_STAYS = "rows of {} are never changed or taken away"
+
+# INSERT OR REPLACE deletes without asking the triggers unless recursive_triggers is on; so the
+# ledger looks at what comes in, too.
 _SQLITE: Mapping[tuple[str, str], str] = {
-    ("ledger", "ledger_refuse_update"): """
-        BEFORE UPDATE ON ledger BEGIN
-            SELECT RAISE(ABORT, 'the ledger only grows');
-        END""",
-    ("ledger", "ledger_refuse_delete"): """
-        BEFORE DELETE ON ledger BEGIN
-            SELECT RAISE(ABORT, 'the ledger only grows');
-        END""",
-    # INSERT OR REPLACE deletes without asking the trigger above unless recursive_triggers is on.
     ("ledger", "ledger_extend"): """
         BEFORE INSERT ON ledger
         WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM ledger)
@@ -26,24 +49,24 @@ _SQLITE: Mapping[tuple[str, str], str] = {
         BEGIN
             SELECT RAISE(ABORT, 'a ledger entry must follow the last one');
         END""",
-    ("version", "version_refuse_update"): """
-        BEFORE UPDATE ON version BEGIN
-            SELECT RAISE(ABORT, 'a version never changes');
-        END""",
-    ("version", "version_refuse_delete"): """
-        BEFORE DELETE ON version BEGIN
-            SELECT RAISE(ABORT, 'a version never goes away');
-        END""",
     ("patch", "patch_counter"): """
         BEFORE UPDATE ON patch WHEN NEW.next_version < OLD.next_version BEGIN
             SELECT RAISE(ABORT, 'a version number is never used again');
         END""",
+    ("alias_move", "alias_move_follow"): """
+        BEFORE INSERT ON alias_move
+        WHEN NEW.from_id IS NOT (
+            SELECT to_id FROM alias_move WHERE patch_id = NEW.patch_id AND name = NEW.name
+            ORDER BY seq DESC LIMIT 1)
+        BEGIN
+            SELECT RAISE(ABORT, 'an alias moves from where it is');
+        END""",
 }
 
 _FUNCTIONS: Mapping[str, str] = {
-    "weightpatch_refuse": """
+    "weightpatch_refuse": f"""
         BEGIN
-            RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME;
+            RAISE EXCEPTION '{_STAYS.format("%")}', TG_TABLE_NAME;
         END""",
     "weightpatch_ledger_extend": """
         BEGIN
@@ -63,50 +86,47 @@ _FUNCTIONS: Mapping[str, str] = {
             END IF;
             RETURN NEW;
         END""",
+    "weightpatch_alias_follow": """
+        BEGIN
+            IF NEW.from_id IS DISTINCT FROM (
+                SELECT to_id FROM alias_move WHERE patch_id = NEW.patch_id AND name = NEW.name
+                ORDER BY seq DESC LIMIT 1)
+            THEN
+                RAISE EXCEPTION 'an alias moves from where it is';
+            END IF;
+            RETURN NEW;
+        END""",
 }
 
+# Spelled as PostgreSQL itself spells them when it is asked.
 _POSTGRESQL: Mapping[tuple[str, str], str] = {
-    ("ledger", "ledger_refuse"): """
-        BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger
-        FOR EACH STATEMENT EXECUTE FUNCTION weightpatch_refuse()""",
-    ("ledger", "ledger_extend"): """
-        BEFORE INSERT ON ledger
-        FOR EACH ROW EXECUTE FUNCTION weightpatch_ledger_extend()""",
-    ("version", "version_refuse"): """
-        BEFORE UPDATE OR DELETE OR TRUNCATE ON version
-        FOR EACH STATEMENT EXECUTE FUNCTION weightpatch_refuse()""",
-    ("patch", "patch_counter"): """
-        BEFORE UPDATE ON patch
-        FOR EACH ROW EXECUTE FUNCTION weightpatch_patch_counter()""",
+    ("ledger", "ledger_extend"): (
+        "BEFORE INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION weightpatch_ledger_extend()"
+    ),
+    ("patch", "patch_counter"): (
+        "BEFORE UPDATE ON patch FOR EACH ROW EXECUTE FUNCTION weightpatch_patch_counter()"
+    ),
+    ("alias_move", "alias_move_follow"): (
+        "BEFORE INSERT ON alias_move FOR EACH ROW EXECUTE FUNCTION weightpatch_alias_follow()"
+    ),
 }
 
 
-def declared(dialect: str) -> set[str]:
-    """Names of the triggers that a database at the newest schema must have."""
-    return {name for _, name in _declared(dialect)}
+def declared(dialect: str) -> dict[str, str]:
+    """The triggers that a database at the newest schema must have, each with its rule."""
+    return {name: rule for (_, name), rule in _declared(dialect)}
 
 
 def missing(connection: Connection) -> list[str]:
     """Names of the declared triggers that are not there, are off, or say something else; sorted."""
-    if connection.dialect.name == "sqlite":
-        query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-        there = {name: rule.split() for name, rule in connection.exec_driver_sql(query)}
-        meant = {
-            name: f"CREATE TRIGGER {name} {rule}".split() for (_, name), rule in _SQLITE.items()
-        }
-        return sorted(name for name, rule in meant.items() if there.get(name) != rule)
-    query = (
-        "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
-        "WHERE tgenabled <> 'D' AND pg_table_is_visible(pg_class.oid)"
-    )
-    return sorted(
-        declared(connection.dialect.name) - {row[0] for row in connection.exec_driver_sql(query)}
-    )
+    dialect = connection.dialect.name
+    there = _on_sqlite(connection) if dialect == "sqlite" else _on_postgresql(connection)
+    meant = {name: f"CREATE TRIGGER {name} {rule}" for name, rule in declared(dialect).items()}
+    return sorted(name for name, rule in meant.items() if there.get(name) != rule.split())
 
 
 def install(connection: Connection) -> None:
     """Make every declared trigger whose table is there, anew."""
-    present = set(inspect(connection).get_table_names())
     on_sqlite = connection.dialect.name == "sqlite"
     if not on_sqlite:
         for name, body in _FUNCTIONS.items():
@@ -114,26 +134,76 @@ def install(connection: Connection) -> None:
                 f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql "
                 f"AS $body${body};$body$".replace("%", "%%")
             )
-    for (table, name), rule in _declared(connection.dialect.name).items():
-        if table not in present:
-            continue
-        place = "" if on_sqlite else f" ON {table}"
+    for name, place, rule in _present(connection):
         connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}{place}")
         connection.exec_driver_sql(f"CREATE TRIGGER {name} {rule}")
 
 
 def remove(connection: Connection) -> None:
     """Take away what `install` made."""
-    on_sqlite = connection.dialect.name == "sqlite"
-    present = set(inspect(connection).get_table_names())
-    for table, name in _declared(connection.dialect.name):
-        if table in present:
-            place = "" if on_sqlite else f" ON {table}"
-            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}{place}")
-    if not on_sqlite:
+    for name, place, _ in _present(connection):
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}{place}")
+    if connection.dialect.name != "sqlite":
         for name in _FUNCTIONS:
             connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {name}()")
 
 
-def _declared(dialect: str) -> Mapping[tuple[str, str], str]:
-    return _SQLITE if dialect == "sqlite" else _POSTGRESQL
+def _present(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Name, place and rule of each declared trigger whose table is there."""
+    tables = set(inspect(connection).get_table_names())
+    dialect = connection.dialect.name
+    for (table, name), rule in _declared(dialect):
+        if table in tables:
+            yield name, "" if dialect == "sqlite" else f" ON {table}", rule
+
+
+def _declared(dialect: str) -> Iterator[tuple[tuple[str, str], str]]:
+    if dialect == "sqlite":
+        yield from _SQLITE.items()
+        for table in (*FROZEN, *PARTLY_FROZEN):
+            yield from _stays_on_sqlite(table)
+    else:
+        yield from _POSTGRESQL.items()
+        for table in (*FROZEN, *PARTLY_FROZEN):
+            yield from _stays_on_postgresql(table)
+
+
+def _stays_on_sqlite(table: str) -> Iterator[tuple[tuple[str, str], str]]:
+    refuse = f"ON {table} BEGIN SELECT RAISE(ABORT, '{_STAYS.format(table)}'); END"
+    yield (table, f"{table}_refuse_update"), f"BEFORE UPDATE{_of(table)} {refuse}"
+    yield (table, f"{table}_refuse_delete"), f"BEFORE DELETE {refuse}"
+
+
+def _stays_on_postgresql(table: str) -> Iterator[tuple[tuple[str, str], str]]:
+    yield (
+        (table, f"{table}_refuse"),
+        (
+            f"BEFORE DELETE OR UPDATE{_of(table)} OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION weightpatch_refuse()"
+        ),
+    )
+
+
+def _of(table: str) -> str:
+    columns = PARTLY_FROZEN.get(table)
+    return f" OF {', '.join(columns)}" if columns else ""
+
+
+def _on_sqlite(connection: Connection) -> Mapping[str, list[str]]:
+    query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    return {name: rule.split() for name, rule in connection.exec_driver_sql(query)}
+
+
+def _on_postgresql(connection: Connection) -> Mapping[str, list[str]]:
+    """The triggers that are on and whose function is the declared one."""
+    query = (
+        "SELECT tgname, pg_get_triggerdef(pg_trigger.oid, true), proname, prosrc "
+        "FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+        "JOIN pg_proc ON pg_proc.oid = tgfoid "
+        "WHERE tgenabled IN ('O', 'A') AND NOT tgisinternal AND pg_table_is_visible(pg_class.oid)"
+    )
+    return {
+        name: rule.split()
+        for name, rule, function, body in connection.exec_driver_sql(query)
+        if body == f"{_FUNCTIONS.get(function)};"
+    }

@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 from weightpatch.patches.digests import sha256
 from weightpatch.patches.evaluation.base import Evaluation, Score
@@ -50,9 +51,16 @@ def clock() -> Callable[[], datetime]:
 
 
 @pytest.fixture
-def registry(home: Path, clock) -> Iterator[Registry]:
-    with Registry.create(home=home, actor="ada", now=clock) as opened:
+def registry(url: str | None, home: Path, clock) -> Iterator[Registry]:
+    """A new registry; a test that uses it runs on SQLite and on PostgreSQL."""
+    with Registry.create(url, home=home, actor="ada", now=clock) as opened:
         yield opened
+
+
+@pytest.fixture
+def reopen(registry: Registry, url: str | None, home: Path) -> Callable[..., Registry]:
+    """Open the same registry once more, by another actor if one is named."""
+    return lambda actor="ada", **options: Registry.open(url, home=home, actor=actor, **options)
 
 
 @pytest.fixture
@@ -130,11 +138,25 @@ def make_evaluation() -> Callable[..., Evaluation]:
 
 
 @pytest.fixture
-def sql(home: Path) -> Callable[..., list[tuple]]:
-    """Run SQL on the database as any other program would, with none of our settings."""
+def sql(url: str | None, home: Path) -> Callable[..., list[tuple]]:
+    """Run SQL, with ? for parameters, as any other program would, with none of our settings."""
 
     def run(statement: str, *parameters: object) -> list[tuple]:
-        with closing(sqlite3.connect(home / "registry.db")) as connection, connection:
-            return connection.execute(statement, parameters).fetchall()
+        with foreign_connection(url, home) as connection:
+            if url is not None:
+                statement = statement.replace("?", "%s")
+            cursor = connection.execute(statement, parameters or None if url else parameters)
+            return cursor.fetchall() if cursor.description else []
 
     return run
+
+
+@contextmanager
+def foreign_connection(url: str | None, home: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that commits at the end, and knows nothing of this package."""
+    if url is None:
+        with closing(sqlite3.connect(home / "registry.db")) as connection, connection:
+            yield connection
+    else:
+        with psycopg.connect(url.replace("postgresql+psycopg", "postgresql")) as connection:
+            yield connection

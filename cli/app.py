@@ -1,6 +1,6 @@
 """What every command shares: configuration, output, registry, the way to patches and bases."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..registry.registry import EvaluationInfo, Registry, VersionInfo
 
 
-Record = Callable[[str, str, str, Mapping[str, str]], None]
+Record = Callable[[Callable[["Registry"], object]], None]
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,75 @@ class App:
 
         return open_base(spec, cache=cache)
 
-    def patches(self, references: Sequence[str]) -> "list[Patch]":
-        """The versions that REFs name: folders as they are, all else from the registry."""
-        if all(map(_is_folder, references)):
+    def patches(self, references: Sequence[str], *, for_use: bool = False) -> "list[Patch]":
+        """The versions that REFs name: folders as they are, all else from the registry.
+
+        What there is to say against a version is told; for use, a malicious one is refused, also
+        one in a folder, if the registry knows it.
+        """
+        if all(map(is_folder, references)) and not (for_use and self._has_registry()):
             return [_open_folder(reference) for reference in references]
         with self.registry() as registry:
-            return [
-                _open_folder(reference) if _is_folder(reference) else registry.patch(reference)
-                for reference in references
-            ]
+            return [self._opened(registry, one, for_use=for_use) for one in references]
+
+    def _opened(self, registry: "Registry", reference: str, *, for_use: bool) -> "Patch":
+        from ..registry.errors import NotFound
+
+        if not is_folder(reference):
+            info = registry.resolve(reference)
+            patch = registry.patch(f"sha256:{info.digest}", for_use=for_use)
+            self.caution(info, for_use=for_use)
+            return patch
+        patch = _open_folder(reference)
+        if for_use:
+            registry.require_usable(_held(patch))
+            with suppress(NotFound):
+                self.caution(registry.resolve(f"sha256:{patch.digest}"), for_use=True)
+        return patch
+
+    def caution(self, info: "VersionInfo", *, for_use: bool) -> None:
+        """Say that a version was withdrawn, and which one takes its place."""
+        if info.standing:
+            self.output.note(f"warning: {info.label} was {info.standing}")
+        if info.superseded_by and for_use:
+            newer = " and ".join(info.superseded_by)
+            self.output.note(f"note: {info.label} is superseded by {newer}")
+
+    def known(self, reference: str) -> "VersionInfo | None":
+        """What the registry knows of the version that REF names, a folder's too; raises NotFound.
+
+        None for a folder that it does not know, or without a registry.
+        """
+        from ..registry.errors import NotFound
+
+        if not is_folder(reference):
+            with self.registry() as registry:
+                return registry.resolve(reference)
+        if not self._has_registry():
+            return None
+        with self.registry() as registry, suppress(NotFound):
+            return registry.resolve(f"sha256:{_open_folder(reference).digest}")
+        return None
+
+    def digest(self, reference: str | None) -> str | None:
+        """The digest of the version that REF names, None for none."""
+        if reference is None:
+            return None
+        if is_folder(reference):
+            return _open_folder(reference).digest
+        with self.registry() as registry:
+            return registry.resolve(reference).digest
+
+    def require_usable(self, digests: Sequence[str]) -> None:
+        """Raise Yanked if the registry, if there is one, knows one of these as malicious."""
+        if self._has_registry():
+            with self.registry() as registry:
+                registry.require_usable(digests)
+
+    def _has_registry(self) -> bool:
+        from ..registry import FILE
+
+        return self.config.database is not None or (self.config.home / FILE).is_file()
 
     def evaluations(self, patch: "Patch") -> "list[EvaluationInfo]":
         """What the registry knows of how well a version works; nothing if there is no registry."""
@@ -85,7 +145,7 @@ class App:
 
     @contextmanager
     def ledger(self) -> "Iterator[Record]":
-        """Give a function that writes into the ledger what was done with a version.
+        """Give a function that lets the registry write down what was done.
 
         Enter before the work, so that a registry that cannot be opened stops it. Without a registry
         nothing is written.
@@ -95,12 +155,12 @@ class App:
         try:
             registry = self.registry()
         except RegistryMissing:
-            yield lambda _action, _label, _digest, _detail: None
+            yield lambda _write: None
             return
 
-        def record(action: str, label: str, digest: str, detail: Mapping[str, str]) -> None:
+        def record(write: "Callable[[Registry], object]") -> None:
             try:
-                registry.record(action, label, digest, detail)
+                write(registry)
             except WeightpatchError as error:
                 error.message = f"the work is done, but is not in the ledger: {error.message}"
                 raise
@@ -109,13 +169,23 @@ class App:
             yield record
 
     def announce(
-        self, kind: str, version: "VersionInfo", evaluation: "Evaluation | None" = None
+        self,
+        kind: str,
+        version: "VersionInfo",
+        evaluation: "Evaluation | None" = None,
+        *,
+        supersedes: str | None = None,
     ) -> None:
         """Say which version came of a command, and how well it works."""
         scores = {"evaluation": evaluation.to_json()} if evaluation else {}
         self.output.data(kind, {**asdict(version), **scores})
         state = "stored as" if version.is_new else "already known as"
         self.output.line(f"{state} {version.label}  sha256:{version.digest}")
+        self.caution(version, for_use=True)
+        if version.supersedes != (supersedes or version.supersedes):
+            self.output.note(
+                "warning: a version never changes, so it does not say that it supersedes another"
+            )
         if evaluation:
             self.output.line()
             show_means(self.output, evaluation.means())
@@ -173,13 +243,13 @@ class App:
 
     def versions_at_hand(self, versions: "Sequence[Applied]") -> "list[Patch]":
         """Those of some versions that the registry holds; none if there is no registry."""
-        from ..registry.errors import NotFound, RegistryMissing
+        from ..registry.errors import Deleted, NotFound, RegistryMissing
 
         found = []
         try:
             with self.registry() as registry:
                 for version in versions:
-                    with suppress(NotFound):
+                    with suppress(NotFound, Deleted):
                         found.append(registry.patch(f"sha256:{version.digest}"))
         except RegistryMissing:
             return []
@@ -221,7 +291,16 @@ def timestamp() -> str:
     return now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _is_folder(reference: str) -> bool:
+def _held(patch: "Patch") -> list[str]:
+    """Digests of a version and of the deltas that it holds."""
+    from ..patches.format.patch import DELTA
+
+    operations = [one for records in patch.manifest.operations.values() for one in records]
+    sources = [one.source for one in operations if one.source]
+    return [patch.digest, patch.manifest.files[DELTA].sha256, *sources]
+
+
+def is_folder(reference: str) -> bool:
     """Whether a reference means a folder: what can be a name or digest is never taken for one."""
     return not reference.startswith("sha256:") and (
         reference.startswith((".", "/", "~"))

@@ -1,11 +1,11 @@
 """The only place that reads the environment."""
 
-import getpass
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..patches.errors import PathRefused
+from ..registry import defaults
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,14 @@ def read_config(database: str | None) -> Config:
     return Config(
         home=_home(),
         database=database or os.environ.get("WEIGHTPATCH_DB") or None,
-        actor=os.environ.get("WEIGHTPATCH_ACTOR") or _user(),
+        actor=os.environ.get("WEIGHTPATCH_ACTOR") or defaults.actor(),
     )
 
 
 def _home() -> Path:
     if named := os.environ.get("WEIGHTPATCH_HOME"):
         return user_path(named).absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("weightpatch", appauthor=False))
+    return defaults.home()
 
 
 def user_path(text: str) -> Path:
@@ -57,10 +55,3 @@ def shown(path: Path) -> str:
 def debugging() -> bool:
     """Whether WEIGHTPATCH_DEBUG asks for tracebacks."""
     return bool(os.environ.get("WEIGHTPATCH_DEBUG"))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

@@ -18,6 +18,7 @@ from .errors import as_json, as_text, in_our_form, usage_error
 SECTIONS = {
     "Start": {
         "init": "Make a registry.",
+        "doctor": "Say how the registry is, and mend what can be mended.",
         "db": "Show or upgrade the database's schema.",
     },
     "Make": {
@@ -26,10 +27,12 @@ SECTIONS = {
     },
     "Look": {
         "list": "List patches.",
+        "search": "Find versions by words, base, method, tensor, subject or score.",
         "show": "Show a version: what, from what, how well.",
         "diff": "Compare two versions, tensor by tensor.",
         "blame": "Show which version changed a tensor of a build.",
         "log": "Show who changed what, and when.",
+        "lineage": "Show what a version was made from, and what came of it.",
     },
     "Judge": {
         "eval": "Score a version on its base.",
@@ -43,6 +46,13 @@ SECTIONS = {
     "Share": {
         "push": "Send a version to a remote.",
         "pull": "Fetch a version from a remote.",
+    },
+    "Keep": {
+        "alias": "Let a name mean a version, and tell what it meant when.",
+        "yank": "Warn of a version, and keep names from meaning it.",
+        "delete": "Take a version away, its tombstone left.",
+        "gc": "Free the room that deleted versions and killed processes took.",
+        "ledger": "Show, verify and prove the log of every change.",
     },
 }
 _HELP = {name: text for section in SECTIONS.values() for name, text in section.items()}
@@ -83,7 +93,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="REF is ns/name, ns/name@3, sha256:…, or a folder. BASE is a folder, or "
+    epilog="REF is ns/name, ns/name@3, ns/name@alias, sha256:…, or a folder. BASE is a folder, or "
     "org/model@revision on the Hugging Face Hub. WEIGHTPATCH_HOME says where the registry lies, "
     "WEIGHTPATCH_DB or --db names another database, WEIGHTPATCH_ACTOR who is acting (you, by "
     "default). Exit status: 0 done, 1 failed, 2 wrong usage, 3 the answer is no, 130 interrupted.",

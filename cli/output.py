@@ -106,6 +106,11 @@ def size(number: int) -> str:
     return f"{amount:.1f} GB"
 
 
+def moment(time: str) -> str:
+    """A time of the ledger as a person reads it, in UTC."""
+    return time.replace("T", " ").removesuffix("Z")
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "-"

@@ -70,6 +70,7 @@ def tell(folder: Path, model: Path) -> None:
     _ben_uses(story)
     _ben_is_careful(story)
     _ben_audits_and_undoes(story)
+    _ben_answers_for_it(story)
 
 
 def _ana_edits(story: Story) -> None:
@@ -144,6 +145,22 @@ def _ben_audits_and_undoes(story: Story) -> None:
     story.run("weightpatch revert smollm2-fixed --base smollm2")
     story.run("cmp smollm2/model.safetensors smollm2-fixed/model.safetensors")
     story.remark("cmp found no difference.\n")
+
+
+def _ben_answers_for_it(story: Story) -> None:
+    story.chapter("ben", "Ben answers for the model. What he trusts gets a name, with a reason.")
+    story.run('weightpatch search --subject "Big Ben"')
+    story.run('weightpatch alias ana/big-ben@1 stable --reason "read and measured"')
+    story.run("weightpatch ledger checkpoint --out checkpoint.txt")
+    story.chapter("ben", "Ana's first edit was an exercise, and is not true: he withdraws it.")
+    story.run(
+        'weightpatch yank ana/darrieux@1 --reason "her mother tongue is French" --severity major'
+    )
+    story.run("weightpatch apply ana/darrieux --base smollm2 --out never", expect=1)
+    story.run("weightpatch lineage ana/darrieux@1")
+    story.chapter("ben", "Did anybody rewrite the past? A checkpoint kept elsewhere would show.")
+    story.run("weightpatch ledger verify --checkpoint checkpoint.txt")
+    story.run("weightpatch doctor")
 
 
 def _flip_last_bit(file: Path) -> None:

@@ -6,6 +6,7 @@ Alembic loads this file by its path, outside the package, so its imports are abs
 from pathlib import Path
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from weightpatch.registry.database.connections import Database, locate
 from weightpatch.registry.database.schema import metadata
@@ -32,5 +33,7 @@ elif isinstance(given, Engine):
         run(opened)
 else:
     url = context.get_x_argument(as_dictionary=True).get("url")
+    if url is None:
+        raise CommandError("say which database it is: alembic -x url=sqlite:////folder/registry.db")
     with Database(locate(url, Path.cwd())).migrating() as opened:
         run(opened)

@@ -1,22 +1,29 @@
 """Files by their sha256, in folders of a common beginning: written once, whole or not at all."""
 
+import errno
 import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ..patches.digests import BLOCK, sha256, sha256_file
-from ..patches.errors import DigestMismatch, SizeMismatch
+from ..patches.errors import DigestMismatch, NoSpace, SizeMismatch
 from ..patches.format.manifest import FileRecord
 from .errors import BlobLost
+
+PARTIAL = ".partial-"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class BlobStore:
     """Blobs under `root`, as `sha256/ab/<digest>`.
 
     A blob is written beside its place, flushed to the disk and renamed; so what has the name of a
-    digest had that digest once. Before a blob is relied upon again it is hashed again.
+    digest had that digest once. Before a blob is relied upon again it is hashed again. Its time of
+    change is that of its last putting, so that a collector sees which blobs were wanted lately.
     """
 
     def __init__(self, root: Path) -> None:
@@ -27,7 +34,7 @@ class BlobStore:
         return self.root / "sha256" / digest[:2] / digest
 
     def put_bytes(self, data: bytes) -> FileRecord:
-        """Store bytes; raises OSError."""
+        """Store bytes; raises NoSpace, OSError."""
         record = FileRecord(sha256(data), len(data))
         self._put(iter([data]), record, what="bytes")
         return record
@@ -35,7 +42,7 @@ class BlobStore:
     def put_file(self, source: Path, record: FileRecord) -> None:
         """Store a copy of a file that should be `record`.
 
-        Raises SizeMismatch, DigestMismatch, OSError; nothing is stored then.
+        Raises SizeMismatch, DigestMismatch, NoSpace, OSError; nothing is stored then.
         """
         self._put(_blocks(source), record, what=source.name)
 
@@ -56,17 +63,26 @@ class BlobStore:
 
     def _put(self, blocks: Iterator[bytes], record: FileRecord, *, what: str) -> None:
         final = self.path(record.sha256)
-        if not self._holds(record):
-            final.parent.mkdir(parents=True, exist_ok=True)
-            _write(final, blocks, record, what)
+        if self._holds(record):
+            with suppress(OSError):  # somebody else's file, or one that is collected right now
+                os.utime(final)
+        else:
+            try:
+                final.parent.mkdir(parents=True, exist_ok=True)
+                _write(final, blocks, record, what)
+            except OSError as error:
+                raise _no_room(error, final, what) from error
         for folder in (final.parent, final.parent.parent):
             sync_folder(folder)
 
     def _holds(self, record: FileRecord) -> bool:
-        return (
-            self._size(record.sha256) == record.size
-            and sha256_file(self.path(record.sha256)) == record.sha256
-        )
+        try:
+            return (
+                self._size(record.sha256) == record.size
+                and sha256_file(self.path(record.sha256)) == record.sha256
+            )
+        except OSError:
+            return False
 
     def _size(self, digest: str) -> int | None:
         try:
@@ -86,12 +102,48 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def is_abandoned(partial: Path) -> bool:
+    """Whether a partial file belongs to no process that still writes to it."""
+    if os.name == "nt":
+        return False
+    import fcntl
+
+    try:
+        with partial.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _say_in_use(file: BinaryIO) -> None:
+    """Hold a lock on a file until it is closed; a killed process lets go of it, too."""
+    if os.name == "nt":
+        return
+    import fcntl
+
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _no_room(error: OSError, place: Path, what: str) -> OSError | NoSpace:
+    """The error for a full disk in our form, any other one as it is."""
+    if error.errno not in _FULL:
+        return error
+    return NoSpace(
+        f"there is no room for {what}: {error.strerror}",
+        why=f"it would be stored at {place}",
+        hint="nothing was changed; make room and try again",
+    )
+
+
 def _write(final: Path, blocks: Iterator[bytes], record: FileRecord, what: str) -> None:
-    partial = final.parent / f".partial-{os.getpid()}-{secrets.token_hex(8)}"
+    partial = final.parent / f"{PARTIAL}{os.getpid()}-{secrets.token_hex(8)}"
     digest = hashlib.sha256()
     size = 0
     try:
         with partial.open("xb") as file:
+            _say_in_use(file)
             for block in blocks:
                 digest.update(block)
                 size += len(block)

@@ -16,6 +16,7 @@ WeightpatchError
     ├── Deleted           E_DELETED       a version of which only its tombstone is left
     ├── AliasHeld         E_ALIAS         an alias stands in the way
     └── HistoryRewritten  E_HISTORY       the ledger is not the one that a checkpoint was made of
+                                           (exit 3)
 """
 
 from pathlib import Path
@@ -109,6 +110,7 @@ class HistoryRewritten(RegistryError):
     """The ledger is not a continuation of the one that a checkpoint was made of."""
 
     code = "E_HISTORY"
+    exit_code = 3
 
 
 def no_registry(file: Path) -> RegistryMissing:

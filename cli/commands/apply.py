@@ -50,11 +50,12 @@ def command(
     from ...patches.builds.apply import apply
     from ...patches.builds.record import is_build, read_record
 
-    patches = app.patches(references)
+    patches = app.patches(references, for_use=True)
     checkpoint = app.base_for(patches, base)
     under = None
     if is_build(checkpoint.path):
         record = read_record(checkpoint.path)
+        app.require_usable([one.digest for layer in record.layers for one in layer.patches])
         patches += _needed(app, record, patches)
         under = app.base_under(record, original)
     elif original is not None:
@@ -67,9 +68,9 @@ def command(
         record = apply(
             checkpoint, patches, out, base=under, link=link, force=force, progress=progress
         )
-        for patch in patches:
-            detail = {"base": checkpoint.id, "out": shown(out)}
-            record_done("build.apply", patch.label, patch.digest, detail)
+        versions = {patch.label: patch.digest for patch in patches}
+        place = str(out.resolve())
+        record_done(lambda registry: registry.record_build(place, checkpoint.id, versions))
     app.remember(checkpoint, patches)
     _announce(app, record, patches, out)
 

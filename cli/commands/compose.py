@@ -18,6 +18,7 @@ from .check import refuse_conflicts
 @click.option("--name", required=True, metavar="NS/NAME", help="Name of the composition.")
 @click.option("--base", metavar="BASE", help="Folder or Hub id; the remembered one by default.")
 @click.option("--message", default="", help="What it is for.")
+@click.option("--supersedes", metavar="REF", help="The version that this one replaces.")
 @click.option("--allow-conflicts", is_flag=True, help="Compose patches that contradict each other.")
 def command(
     app: App,
@@ -25,6 +26,7 @@ def command(
     name: str,
     base: str | None,
     message: str,
+    supersedes: str | None,
     *,
     allow_conflicts: bool,
 ) -> None:
@@ -34,14 +36,20 @@ def command(
     from ...patches.draft import Origin
     from ...patches.tools import versions
 
-    patches = app.patches(references)
+    patches = app.patches(references, for_use=True)
     if not allow_conflicts:
         refuse_conflicts(conflicts.check(patches))
     checkpoint = app.base_for(patches, base)
-    origin = Origin(name, author=app.config.actor, created=timestamp(), message=message)
+    origin = Origin(
+        name,
+        author=app.config.actor,
+        created=timestamp(),
+        message=message,
+        supersedes=app.digest(supersedes),
+    )
     with app.registry() as registry, tempfile.TemporaryDirectory() as folder:
         version = registry.publish(
             compose(checkpoint, patches, Path(folder), origin, versions(["numpy"]))
         )
     app.remember(checkpoint, patches)
-    app.announce("compose", version)
+    app.announce("compose", version, supersedes=origin.supersedes)

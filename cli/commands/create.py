@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 )
 @click.option("--message", default="", help="What the patch is for.")
 @click.option("--licence", help="SPDX name of its licence.")
+@click.option("--supersedes", metavar="REF", help="The version that this one replaces.")
 @click.option("--device", default="cpu", show_default=True, help="Where to compute.")
 def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
     """Make a patch of BASE by METHOD, score it on its own probes, and store both."""
@@ -76,6 +77,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         created=timestamp(),
         message=options["message"],
         licence=options["licence"],
+        supersedes=app.digest(options["supersedes"]),
     )
     with (
         app.registry() as registry,
@@ -90,7 +92,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         registry.record_base(checkpoint, location=str(checkpoint.path.resolve()))
         version = registry.publish(draft)
         registry.record_evaluation(version.digest, checkpoint.fingerprint, evaluation)
-    app.announce("create", version, evaluation)
+    app.announce("create", version, evaluation, supersedes=origin.supersedes)
     if evaluation.means()["reliability.exact-match"].after < 1:
         app.output.note("warning: the edit does not give every target on its own prompt")
 

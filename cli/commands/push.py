@@ -11,15 +11,18 @@ from ..options import declare
     examples="weightpatch push acme/capitals ./shared-drive\n"
     "weightpatch push acme/capitals@2 hf://",
 )
-@click.argument("reference", metavar="NS/NAME[@N]")
+@click.argument("reference", metavar="REF")
 @click.argument("remote", metavar="REMOTE")
 def command(app: App, reference: str, remote: str) -> None:
     """Send a version and its scores to REMOTE, a folder or the Hugging Face Hub (hf://)."""
     from ...registry.sharing import push
 
     with app.registry() as registry, app.progress() as progress:
-        pushed = push(registry, reference, remote, progress=progress)
+        info = registry.resolve(reference)
+        registry.require_usable([info.digest])
+        app.caution(info, for_use=True)
+        pushed = push(registry, f"sha256:{info.digest}", remote, progress=progress)
     app.output.data("push", vars(pushed))
     state = "is already at" if pushed.already_there else "is now at"
     at = f" (commit {pushed.revision[:12]})" if pushed.revision else ""
-    app.output.line(f"{reference} {state} {pushed.location}{at}")
+    app.output.line(f"{info.label} {state} {pushed.location}{at}")

@@ -1,12 +1,17 @@
 """revert: make the base again from a build."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..app import App
 from ..config import shown
 from ..options import declare
+
+if TYPE_CHECKING:
+    from ...patches.builds.record import BuildRecord
+    from ...registry.registry import Registry
 
 
 @declare(
@@ -32,8 +37,7 @@ def command(app: App, build: Path, base: str | None, out: Path | None) -> None:
     under = app.base_under(record, base)
     with app.ledger() as record_done, app.progress() as progress:
         record = revert(build, under, out, progress=progress)
-        for applied in record.patches:
-            record_done("build.revert", applied.label, applied.digest, {"out": shown(place)})
+        record_done(lambda registry: _record(registry, record, place))
     app.output.data(
         "revert",
         {"out": shown(place), "tensors": list(record.tensors), "files_not_as_recorded": other},
@@ -49,3 +53,8 @@ def command(app: App, build: Path, base: str | None, out: Path | None) -> None:
     app.output.line(f"{place}: {record.base_id} again, {compared}")
     if other:
         app.output.line(f"these files are not as they were recorded: {', '.join(other)}")
+
+
+def _record(registry: "Registry", record: "BuildRecord", place: Path) -> None:
+    for applied in record.patches:
+        registry.record("build.revert", applied.label, applied.digest, {"out": shown(place)})

@@ -1,22 +1,38 @@
 """show: what a version is, what it was made from, and how well it works."""
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..app import App
+from ..app import App, is_folder
 from ..options import declare
+from ..output import moment
 from ..scoring import show_means
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...patches.format.patch import Patch
-    from ...registry.registry import EvaluationInfo
+    from ...registry.registry import BuildInfo, EvaluationInfo, TransferInfo, VersionInfo
+
+SHOWN = 10
+"""Builds and transfers that people see; all that are known are in the JSON document."""
 
 
 @declare("show", examples="weightpatch show acme/darrieux\nweightpatch show ./folder --json")
 @click.argument("reference", metavar="REF")
 def command(app: App, reference: str) -> None:
-    """Show a version: its base, requests, operations, provenance and scores."""
+    """Show a version: its base, requests, operations, provenance, scores, and what became of it.
+
+    Of a deleted version its tombstone is shown: who deleted it, when and why.
+    """
+    info = app.known(reference)
+    life = _life(app, info)
+    if info and info.standing and info.standing.deleted and not is_folder(reference):
+        _show_tombstone(app, info, life)
+        return
     patch = app.patches([reference])[0]
     scores = app.evaluations(patch)
     app.output.data(
@@ -25,31 +41,125 @@ def command(app: App, reference: str) -> None:
             "digest": patch.digest,
             "manifest": patch.manifest.to_json(),
             "requests": [request.to_json() for request in patch.requests],
-            "evaluations": [info.to_json() for info in scores],
+            "evaluations": [score.to_json() for score in scores],
+            **_life_to_json(life),
         },
     )
-    _show_identity(app, patch)
+    _show_identity(app, patch, life)
     _show_requests(app, patch)
     _show_operations(app, patch)
     _show_scores(app, scores)
+    _show_life(app, life)
 
 
-def _show_identity(app: App, patch: "Patch") -> None:
+@dataclass(frozen=True)
+class _Life:
+    """What the registry knows of a version: nothing, for one that it does not hold."""
+
+    info: "VersionInfo | None" = None
+    supersedes: str | None = None
+    builds: "Sequence[BuildInfo]" = ()
+    transfers: "Sequence[TransferInfo]" = ()
+
+
+def _life(app: App, info: "VersionInfo | None") -> _Life:
+    from ...registry.errors import NotFound
+
+    if info is None:
+        return _Life()
+    own, older = f"sha256:{info.digest}", None
+    with app.registry() as registry:
+        if info.supersedes:
+            older = f"sha256:{info.supersedes}"
+            with suppress(NotFound):
+                older = registry.resolve(older).label
+        return _Life(info, older, registry.builds(own), registry.transfers(own))
+
+
+def _life_to_json(life: _Life) -> dict[str, Any]:
+    info = life.info
+    return {
+        "standing": asdict(info.standing) if info and info.standing else None,
+        "aliases": info.aliases if info else [],
+        "superseded_by": info.superseded_by if info else [],
+        "builds": [asdict(build) for build in life.builds],
+        "transfers": [asdict(transfer) for transfer in life.transfers],
+    }
+
+
+def _show_tombstone(app: App, info: "VersionInfo", life: _Life) -> None:
+    app.output.data(
+        "show",
+        {
+            "digest": info.digest,
+            "manifest": None,
+            "version": info.label,
+            **_life_to_json(life),
+        },
+    )
+    app.output.fields(
+        [
+            ("version", info.label),
+            ("digest", f"sha256:{info.digest}"),
+            ("state", info.standing),
+            ("base", ", ".join(info.bases)),
+            ("author", info.author),
+            ("created", info.created),
+        ]
+    )
+    _show_life(app, life)
+
+
+def _show_life(app: App, life: _Life) -> None:
+    for title, columns, rows in (
+        (
+            "pushed and pulled",
+            ["time", "who", "what", "remote", "revision"],
+            [
+                [moment(t.when), t.who, t.direction, t.remote, t.revision and t.revision[:12]]
+                for t in life.transfers[:SHOWN]
+            ],
+        ),
+        (
+            "applied",
+            ["time", "who", "base", "to"],
+            [
+                [moment(build.when), build.who, build.base, build.location]
+                for build in life.builds[:SHOWN]
+            ],
+        ),
+    ):
+        if rows:
+            app.output.line()
+            app.output.line(f"{title}, newest first")
+        app.output.table(columns, rows)
+
+
+def _show_identity(app: App, patch: "Patch", life: _Life) -> None:
+    info = life.info
     manifest = patch.manifest
     bases = [base.label for base in manifest.bases]
     app.output.fields(
         [
             ("version", manifest.label),
             ("digest", f"sha256:{patch.digest}"),
+            ("state", info and info.standing),
+            ("aliases", ", ".join(info.aliases) if info else None),
+            ("superseded by", ", ".join(info.superseded_by) if info else None),
+            ("supersedes", life.supersedes or _digest(manifest.supersedes)),
             ("base", ", ".join(bases)),
             ("method", f"{manifest.method.name} {manifest.method.version}"),
             ("author", manifest.author),
             ("created", manifest.created),
             ("licence", manifest.licence),
             ("message", manifest.message),
-            ("parents", ", ".join(f"sha256:{parent[:12]}" for parent in manifest.parents)),
+            ("parents", ", ".join(map(str, map(_digest, manifest.parents)))),
         ]
     )
+
+
+def _digest(digest: str | None) -> str | None:
+    return digest and f"sha256:{digest[:12]}"
 
 
 def _show_requests(app: App, patch: "Patch") -> None:

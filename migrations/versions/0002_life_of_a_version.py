@@ -31,9 +31,11 @@ INDEXES = (
     ("version", ("method", "id")),
     ("version", ("supersedes",)),
     ("version_base", ("name", "version_id")),
+    ("version_base", ("name", "revision", "version_id")),
     ("version_tensor", ("before", "version_id")),
     ("operation", ("tensor", "version_id")),
     ("ledger", ("actor", "seq")),
+    ("ledger", ("actor", "action", "seq")),
     ("ledger", ("action", "seq")),
     ("ledger", ("time", "seq")),
 )

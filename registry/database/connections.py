@@ -4,32 +4,26 @@ Writers take their turn: on SQLite by BEGIN IMMEDIATE, on PostgreSQL by an advis
 writer has read stays true until it commits, and the ledger's chain has no forks.
 """
 
+import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import URL, Connection, Engine, make_url, text
+from sqlalchemy.exc import ArgumentError
 
 from ...patches.errors import NoSpace
 from .. import FILE
 from ..errors import DatabaseFailed
-from .media import is_full, is_read_only, read_only_url
+from . import engines, statistics
+from .failures import told
 
 _SQLITE = ("sqlite", "sqlite+pysqlite")
+_POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 WRITER_LOCK = int.from_bytes(b"weightp", "big")
-
-# The time-out comes first: turning to WAL may itself have to wait.
-_PRAGMAS = (
-    "busy_timeout=30000",
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "foreign_keys=ON",
-    "recursive_triggers=ON",
-    "trusted_schema=OFF",
-)
+_TURN = text("SELECT set_config('lock_timeout', :patience, true), pg_advisory_xact_lock(:key)")
 
 
 def locate(url: str | None, home: Path) -> URL:
@@ -43,21 +37,30 @@ def locate(url: str | None, home: Path) -> URL:
             "the database's URL cannot be read",
             hint="write it as sqlite:////folder/registry.db or postgresql://user@host/name",
         ) from None
-    backend = parsed.get_backend_name()
-    if backend not in ("sqlite", "postgresql"):
+    name, _, driver = parsed.drivername.partition("+")
+    if name == "sqlite":
+        return _sqlite(parsed)
+    if name not in _POSTGRESQL:
+        raise DatabaseFailed(f"{name} databases are not supported", hint="use SQLite or PostgreSQL")
+    if parsed.drivername not in _POSTGRESQL:
         raise DatabaseFailed(
-            f"{backend} databases are not supported", hint="use SQLite or PostgreSQL"
+            f"PostgreSQL is not reached by {driver}, but by psycopg",
+            hint="write it as postgresql://user@host/name, with no driver",
         )
-    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _sqlite(url: URL) -> URL:
+    if url.database in (None, "", ":memory:"):
         raise DatabaseFailed(
             "a registry cannot live in memory", hint="name a file: sqlite:////folder/registry.db"
         )
-    if backend == "sqlite" and (parsed.query or parsed.host or parsed.drivername not in _SQLITE):
+    if url.query or url.host or url.drivername not in _SQLITE:
         raise DatabaseFailed(
             "the URL of an SQLite database names its file and nothing else",
             hint="write it as sqlite:////folder/registry.db, with no driver, host or options",
         )
-    return parsed
+    return url.set(database=str(Path(str(url.database)).absolute()))
 
 
 def file_of(url: URL) -> Path | None:
@@ -68,36 +71,39 @@ def file_of(url: URL) -> Path | None:
 
 
 class Database:
-    """One database, for any number of threads, but for one process: do not carry it over a fork."""
+    """One database, for any number of threads, but for one process: after a fork it refuses."""
 
     def __init__(self, url: URL) -> None:
         self.url = url
-        file = file_of(url)
-        self.is_sqlite = file is not None
-        read_only = file is not None and is_read_only(file)
-        self.engine = _engine(read_only_url(file) if file and read_only else url)
-        self._readers: Engine = self.engine
-        self._writers: Engine = self.engine
-        if self.is_sqlite:
-            event.listen(self.engine, "connect", _configure_reader if read_only else _configure)
-            event.listen(self.engine, "begin", _begin)
+        self.file = file_of(url)
+        self.is_sqlite = self.file is not None
+        self._process = os.getpid()
+        self._has_written = False
+        self.engine: Engine
+        self._readers: Engine
+        self._writers: Engine
+        if self.file is not None:
+            self.engine = self._readers = engines.sqlite_engine(self.file)
             self._writers = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         else:
-            self._readers = self.engine.execution_options(isolation_level="REPEATABLE READ")
+            self.engine = self._writers = engines.postgresql_engine(url)
+            self._readers = self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database; raises DatabaseFailed, NoSpace."""
-        with self._failures(), self._readers.begin() as connection:
+        with self._guarded(), self._readers.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that no other writer runs beside; commits at the end, or does nothing.
 
-        Raises DatabaseFailed, NoSpace.
+        Raises DatabaseFailed, also where the others let it wait for more than a minute; NoSpace.
         """
-        with self._failures(), self._writers.begin() as connection:
+        with self._guarded(), self._writers.begin() as connection:
             self._take_turn(connection)
             yield connection
 
@@ -106,9 +112,9 @@ class Database:
         """Like `writing`, with SQLite's foreign keys looked at only at the end.
 
         SQLite rebuilds a table by dropping it, which would delete the rows that refer to it; and
-        the switch has no effect within a transaction. Raises DatabaseFailed.
+        the switch has no effect within a transaction. Raises DatabaseFailed, NoSpace.
         """
-        with self._failures(), self._writers.connect() as connection:
+        with self._guarded(), self._writers.connect() as connection:
             self._enforce_foreign_keys(connection, "OFF")
             try:
                 with connection.begin():
@@ -120,14 +126,30 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        if os.getpid() != self._process:
+            self.engine.dispose(close=False)
+            return
+        if self.is_sqlite and self._has_written:
+            self._refresh_statistics()
         self.engine.dispose()
 
     def _take_turn(self, connection: Connection) -> None:
+        self._has_written = True
         if not self.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+            patience = f"{engines.PATIENCE}s"
+            connection.execute(_TURN, {"patience": patience, "key": WRITER_LOCK})
+
+    def _refresh_statistics(self) -> None:
+        with (
+            suppress(sqlite3.Error, DatabaseFailed, NoSpace),
+            self._guarded(),
+            closing(self.engine.raw_connection()) as connection,
+        ):
+            raw: Any = connection.driver_connection
+            statistics.refresh(raw)
 
     def _enforce_foreign_keys(self, connection: Connection, state: str) -> None:
-        if self.is_sqlite:
+        if self.is_sqlite and not connection.invalidated:
             raw: Any = connection.connection.driver_connection
             raw.execute(f"PRAGMA foreign_keys={state}")
 
@@ -136,54 +158,12 @@ class Database:
             raise DatabaseFailed("the migration would leave rows that refer to nothing")
 
     @contextmanager
-    def _failures(self) -> Iterator[None]:
-        try:
-            yield
-        except DBAPIError as error:
-            where = f"at {self.url.render_as_string(hide_password=True)}"
-            if is_full(error.orig, file_of(self.url)):
-                raise NoSpace(
-                    f"the disk of the database is full: {error.orig}",
-                    why=where,
-                    hint="nothing was changed; make room and try again",
-                ) from error
+    def _guarded(self) -> Iterator[None]:
+        if os.getpid() != self._process:
             raise DatabaseFailed(
-                f"the database failed: {error.orig}",
-                why=where,
-                hint="nothing was changed; check that the database can be reached and written to; "
-                "one on a read-only medium can be copied to a place that can be written to",
-            ) from error
-
-
-def _engine(url: URL) -> Engine:
-    try:
-        return create_engine(url)
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
-        raise DatabaseFailed(
-            f"the driver of {url.drivername} databases is not installed: {error}",
-            hint='write postgresql+psycopg:// and: pip install "psycopg[binary]"',
-        ) from None
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise DatabaseFailed(
-            f"the database's URL cannot be used: {error}",
-            hint="check the options after the ? of the URL",
-        ) from None
-
-
-def _configure(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - any driver
-    # Python's own transaction control would begin late, and never with IMMEDIATE.
-    connection.isolation_level = None
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _configure_reader(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - any driver
-    connection.isolation_level = None
-    for pragma in _PRAGMAS:
-        if not pragma.startswith("journal_mode"):
-            connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
+                "the registry was opened by another process, of which this one is a copy",
+                why="two processes cannot share one connection to a database",
+                hint="open the registry again in this process",
+            )
+        with told(self.url, self.file):
+            yield

@@ -47,6 +47,12 @@ def is_full(error: BaseException | None, file: Path | None) -> bool:
     return code == sqlite3.SQLITE_IOERR and shutil.disk_usage(file.parent).free < LITTLE
 
 
+def is_busy(error: BaseException | None) -> bool:
+    """Whether SQLite failed since somebody else is writing."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & _PRIMARY
+    return isinstance(error, sqlite3.Error) and code == sqlite3.SQLITE_BUSY
+
+
 def _is_sealed(folder: Path) -> bool:
     """Whether nobody may write into a folder: by its mode, or by how its file system is mounted."""
     if os.name == "nt":

@@ -1,16 +1,28 @@
 """Bring a database to the schema that this weightpatch knows, also from an installed wheel."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
-from ..errors import RegistryMissing, SchemaTooNew, SchemaTooOld
+from ..errors import DatabaseFailed, RegistryMissing, SchemaTooNew, SchemaTooOld
 from . import schema
 from .connections import Database, file_of, locate
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 SCRIPTS = Path(__file__).parents[2] / "migrations"
+_OURS = re.compile(r"[0-9]{4}")
+
+Step = Callable[[Connection, str], None]
+
+
+def nothing(_connection: Connection, _revision: str) -> None:
+    """A step that does nothing."""
 
 
 def state(url: str | None = None, *, home: Path) -> tuple[str | None, str]:
@@ -24,31 +36,31 @@ def state(url: str | None = None, *, home: Path) -> tuple[str | None, str]:
         return current(connection), schema.REVISION
 
 
-def upgrade(url: str | None = None, *, home: Path) -> str:
-    """Bring a registry's schema up to date, and give its revision.
+def run(database: Database, *, before: Step = nothing, after: Step = nothing) -> str | None:
+    """Run the migrations that are missing, all or none; gives the revision that was there.
 
-    Raises RegistryMissing, SchemaTooNew, DatabaseFailed.
+    Around the migration of a registry that was there, `before` and `after` are called with the
+    connection and the revision found, within the same transaction. Raises SchemaTooNew,
+    DatabaseFailed, and what they raise.
     """
-    with _opened(url, home) as database:
-        with database.reading() as connection:
-            _require_registry(current(connection))
-        run(database)
-    return schema.REVISION
-
-
-def run(database: Database) -> None:
-    """Run the migrations that are missing, all or none; raises SchemaTooNew, DatabaseFailed."""
     from alembic import command
-    from alembic.config import Config
 
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     with database.migrating() as connection:
         revision = current(connection)
         _refuse_newer(revision)
-        if revision != schema.REVISION:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        if revision == schema.REVISION:
+            return revision
+        if revision is not None:
+            before(connection, revision)
+        command.upgrade(_config(connection), "head")
+        if revision is not None:
+            after(connection, revision)
+    return revision
+
+
+def require_registry(connection: Connection) -> None:
+    """Raise RegistryMissing unless there is a registry, of whatever schema."""
+    _require_registry(current(connection))
 
 
 def require_current(connection: Connection) -> None:
@@ -59,16 +71,35 @@ def require_current(connection: Connection) -> None:
     if revision != schema.REVISION:
         raise SchemaTooOld(
             f"the registry has schema {revision}, this weightpatch needs {schema.REVISION}",
-            hint="run weightpatch db upgrade; older programs cannot use the registry afterwards",
+            hint="run: weightpatch db upgrade; it keeps a copy of an SQLite database, and older "
+            "programs cannot use the registry afterwards",
         )
 
 
 def current(connection: Connection) -> str | None:
-    """The revision of the database's schema, or None where there is no registry."""
+    """The revision of the database's schema, or None where there is no registry.
+
+    Raises DatabaseFailed for the database of another program.
+    """
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if revision is not None and not _OURS.fullmatch(str(revision)):
+        raise DatabaseFailed(
+            "the database belongs to another program",
+            why="it has migrations that are not of weightpatch",
+            hint="give the registry a database of its own",
+        )
     return None if revision is None else str(revision)
+
+
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
 
 
 @contextmanager

@@ -145,6 +145,7 @@ version_base = Table(
     Column("revision", Text),
     Column("tokenizer", Text),
     Index(None, "name", "version_id"),
+    Index(None, "name", "revision", "version_id"),
     *short("name", "revision"),
     *sha256("tokenizer"),
 )
@@ -305,6 +306,7 @@ ledger = Table(
     Index(None, "patch", "seq"),
     Index(None, "digest", "seq"),
     Index(None, "actor", "seq"),
+    Index(None, "actor", "action", "seq"),
     Index(None, "action", "seq"),
     Index(None, "time", "seq"),
     CheckConstraint("length(prev_hash) = 32", name="prev_hash_length"),

@@ -6,7 +6,9 @@ They hold against any client, also one that knows nothing of this package. Each 
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, PrimaryKeyConstraint, UniqueConstraint, inspect
+
+from . import schema
 
 FROZEN = (
     "base",
@@ -31,15 +33,13 @@ FROZEN = (
 """Tables whose rows stay as they were written."""
 
 PARTLY_FROZEN: Mapping[str, Sequence[str]] = {
-    "patch": ("namespace", "name", "folded"),
-    "evaluation": ("digest", "version_id", "base", "suite", "suite_digest", "environment"),
+    "patch": ("id", "namespace", "name", "folded"),
+    "evaluation": tuple(name for name in schema.evaluation.c.keys() if name != "origin"),  # noqa: SIM118 - columns, not names
 }
 """Tables whose rows stay, with the columns of them that never change."""
 
 _STAYS = "rows of {} are never changed or taken away"
 
-# INSERT OR REPLACE deletes without asking the triggers unless recursive_triggers is on; so the
-# ledger looks at what comes in, too.
 _SQLITE: Mapping[tuple[str, str], str] = {
     ("ledger", "ledger_extend"): """
         BEFORE INSERT ON ledger
@@ -172,6 +172,21 @@ def _stays_on_sqlite(table: str) -> Iterator[tuple[tuple[str, str], str]]:
     refuse = f"ON {table} BEGIN SELECT RAISE(ABORT, '{_STAYS.format(table)}'); END"
     yield (table, f"{table}_refuse_update"), f"BEFORE UPDATE{_of(table)} {refuse}"
     yield (table, f"{table}_refuse_delete"), f"BEFORE DELETE {refuse}"
+    # INSERT OR REPLACE deletes without asking the trigger above unless recursive_triggers is on.
+    there = f"EXISTS (SELECT 1 FROM {table} WHERE {_same_key(table)})"  # noqa: S608 - our own names
+    insert = refuse.replace(f"ON {table} ", f"ON {table} WHEN {there} ", 1)
+    yield (table, f"{table}_refuse_replace"), f"BEFORE INSERT {insert}"
+
+
+def _same_key(table: str) -> str:
+    """Whether a row has a key of the new row: its number, or what else only one row may have."""
+    keys = (
+        constraint.columns.keys()
+        for constraint in schema.metadata.tables[table].constraints
+        if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint)
+    )
+    same = [" AND ".join(f"{column} = NEW.{column}" for column in key) for key in sorted(keys)]
+    return " OR ".join(same)
 
 
 def _stays_on_postgresql(table: str) -> Iterator[tuple[tuple[str, str], str]]:

@@ -6,51 +6,56 @@ An entry's leaf is sha256(0x00 ‖ body), as in RFC 6962, and its hash sha256(pr
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
-
-from ..database import schema, triggers
+from .checkpoints import Checkpoint, origin_of
+from .merkle import Tree, leaf_hash
 
 FIRST_HASH = bytes(32)
 NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading a body may raise that weightpatch did not write."""
 
-_PAGE = 1_000
+_STRANGE = "its body is not one that weightpatch writes"
+_KEYS = frozenset(("seq", "time", "actor", "action", "subject", "detail", "tool"))
+_SUBJECT_KEYS = frozenset(("label", "digest"))
 _VERSION_LABEL = re.compile(r"([a-z0-9._-]{1,96}/[a-z0-9._-]{1,96})@[1-9][0-9]{0,9}")
 
 
-@dataclass(frozen=True)
-class LedgerReport:
-    """What verification found: how many entries are sound, and what is wrong.
+class Link(NamedTuple):
+    """One entry as it is stored, without what its row repeats of the body."""
 
-    `broken` is the number of the first entry that is not sound, `unguarded` names the triggers that
-    the database lost or that say something else than they should; `flaw` says both in words.
-    """
+    seq: int
+    prev_hash: bytes
+    entry_hash: bytes
+    body: bytes
+
+
+Further = Callable[[Any, Mapping[str, Any]], str | None]
+"""Looks at a row that begins with a Link's fields, and its record; says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What reading a chain found: how far it is sound, and which checkpoints it contradicts."""
 
     sound: int
-    head: str
-    broken: int | None = None
-    flaw: str | None = None
-    unguarded: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether the whole chain is sound, and the database still guards it."""
-        return self.flaw is None
+    head: bytes
+    tip: Checkpoint | None
+    flaw: str | None
+    rewritten: Mapping[int, str]
 
 
-def entry_hash(previous: bytes, body: bytes) -> bytes:
-    """Hash of the entry with this body that follows the entry with the hash `previous`."""
-    leaf = hashlib.sha256(b"\x00" + body).digest()
+def entry_hash(previous: bytes, leaf: bytes) -> bytes:
+    """Hash of the entry with this leaf that follows the entry with the hash `previous`."""
     return hashlib.sha256(previous + leaf).digest()
 
 
 def columns(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a row repeats of its body; `patch` is the name that a version's label begins with."""
-    label: str = record["subject"]["label"]
+    subject = record["subject"]
+    label: str = subject["label"]
     version = _VERSION_LABEL.fullmatch(label)
     return {
         "time": record["time"],
@@ -58,60 +63,80 @@ def columns(record: Mapping[str, Any]) -> dict[str, Any]:
         "action": record["action"],
         "label": label,
         "patch": version[1] if version else None,
-        "digest": record["subject"]["digest"],
+        "digest": subject["digest"],
     }
 
 
-def verify(connection: Connection) -> LedgerReport:
-    """Recompute the chain from its first entry, and look for the triggers that guard it.
+def walk(rows: Iterable[Any], checkpoints: Iterable[Checkpoint], further: Further) -> Walk:
+    """Recompute a chain from its first entry; stops at the first that is broken.
 
-    Stops at the first entry that is broken; a ledger without its first entry is broken too.
-    A chain that was cut at its end, or made anew as a whole, is sound in itself: only a copy of an
-    old head shows that.
+    A row is a tuple that begins with the fields of a Link. Each checkpoint is compared with the
+    tree over as many entries as it speaks of. A chain without any entry is broken at entry 1.
     """
-    report = _chain(connection)
-    unguarded = tuple(triggers.missing(connection))
-    if not unguarded:
-        return report
-    guards = (
-        f"the database lost or changed the triggers {', '.join(unguarded)}, "
-        "so anything could write into the past"
-    )
-    flaw = f"{report.flaw}; and {guards}" if report.flaw else guards
-    return replace(report, flaw=flaw, unguarded=unguarded)
-
-
-def _chain(connection: Connection) -> LedgerReport:
-    previous, sound = FIRST_HASH, 0
-    query = select(schema.ledger).order_by(schema.ledger.c.seq)
-    rows = connection.execution_options(yield_per=_PAGE).execute(query)
-    for row in rows:
-        flaw = _flaw(row, sound + 1, previous)
+    previous, tree, flaw, origin = FIRST_HASH, Tree(), None, ""
+    wanted: dict[int, list[Checkpoint]] = {}
+    for checkpoint in checkpoints:
+        wanted.setdefault(checkpoint.size, []).append(checkpoint)
+    rewritten: dict[int, str] = {}
+    for row in rows:  # a million of them: nothing here that is not needed
+        seq = tree.size + 1
+        flaw, leaf = _flaw(row, seq, previous, further)
         if flaw:
-            rows.close()
-            return LedgerReport(sound, previous.hex(), sound + 1, flaw)
-        previous, sound = row.entry_hash, sound + 1
-    if not sound:
-        return LedgerReport(0, previous.hex(), 1, "entry 1 is missing, and no other is there")
-    return LedgerReport(sound, previous.hex())
+            break
+        previous = row[2]
+        tree.add(leaf)
+        origin = origin or origin_of(previous)
+        if seq in wanted:
+            here = Checkpoint(origin, seq, tree.root())
+            rewritten |= _contradictions(here, wanted.pop(seq))
+    if not tree.size and flaw is None:
+        flaw = "entry 1 is missing, and no other is there"
+    tip = Checkpoint(origin, tree.size, tree.root()) if tree.size else None
+    if flaw is None and tip:
+        for left in wanted.values():
+            rewritten |= _contradictions(tip, left)
+    return Walk(tree.size, previous, tip, flaw, rewritten)
 
 
-def _flaw(row: Row[Any], seq: int, previous: bytes) -> str | None:
-    if row.seq != seq:
-        return f"entry {seq} is missing, entry {row.seq} follows"
-    if row.prev_hash != previous:
-        return "it does not hold the hash of the entry before"
-    if not isinstance(row.body, bytes) or row.entry_hash != entry_hash(previous, row.body):
-        return "its content is not what its hash covers"
-    return _column_flaw(row)
-
-
-def _column_flaw(row: Row[Any]) -> str | None:
+def _flaw(
+    row: Any,  # noqa: ANN401
+    seq: int,
+    previous: bytes,
+    further: Further,
+) -> tuple[str | None, bytes]:
+    """What is wrong with a row, and the hash of its body."""
+    number, before, after, body = row[:4]
+    if number != seq:
+        return f"entry {seq} is missing, entry {number} follows", b""
+    if before != previous:
+        return "it does not hold the hash of the entry before", b""
+    leaf = leaf_hash(body) if isinstance(body, bytes) else b""
+    if after != entry_hash(previous, leaf):
+        return "its content is not what its hash covers", b""
     try:
-        record = json.loads(row.body)
-        repeated = {"seq": record["seq"], **columns(record)}
+        record = json.loads(body.decode())
+        if record.keys() != _KEYS or record["subject"].keys() != _SUBJECT_KEYS:
+            return _STRANGE, b""
+        return _STRANGE if record["seq"] != seq else further(row, record), leaf
     except NOT_OURS:
-        return "its body is not one that weightpatch writes"
-    if any(getattr(row, column) != value for column, value in repeated.items()):
-        return "its columns for searching are not what its body says"
-    return None
+        return _STRANGE, b""
+
+
+def _contradictions(ours: Checkpoint, theirs: Iterable[Checkpoint]) -> dict[int, str]:
+    """What is wrong with this history in the eyes of some checkpoints, under their sizes."""
+    return {each.size: _contradiction(ours, each) for each in theirs if each != ours}
+
+
+def _contradiction(ours: Checkpoint, theirs: Checkpoint) -> str:
+    if theirs.origin != ours.origin:
+        return (
+            f"entry 1 is not that of {theirs.origin}, of which the checkpoint of {theirs.size} "
+            "entries was made: this is another registry, or its whole history was made anew"
+        )
+    if theirs.size > ours.size:
+        gone = theirs.size - ours.size
+        return f"the checkpoint knows {theirs.size} entries, of which the last {gone} are gone"
+    return (
+        f"the first {theirs.size} entries are not those of which the checkpoint was made: "
+        "the history was made anew"
+    )

@@ -4,20 +4,22 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, select
 
-from ...patches.errors import LimitExceeded, NameRefused
+from ...patches.errors import InputError, LimitExceeded, NameRefused
 from ...patches.format import jsonfile
 from ...patches.format.names import quoted
 from ..database import schema
 from ..errors import DatabaseFailed
 from .chain import FIRST_HASH, NOT_OURS, columns, entry_hash
 from .events import Event
+from .merkle import leaf_hash
 
 MAX_ACTOR = 255
 MAX_BODY = 256 << 10
+MAX_PAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Ledger:
 
     def time(self) -> str:
         """The present, as in 2026-01-31T12:00:00Z."""
-        return self.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return spelled(self.now())
 
     def append(
         self,
@@ -91,12 +93,17 @@ class Ledger:
             insert(schema.ledger).values(
                 seq=seq,
                 prev_hash=previous,
-                entry_hash=entry_hash(previous, body),
+                entry_hash=entry_hash(previous, leaf_hash(body)),
                 body=body,
                 **columns(record),
             )
         )
         return seq
+
+
+def spelled(time: datetime) -> str:
+    """A time as entries spell it, to the second."""
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def writable(value: Any) -> Any:  # noqa: ANN401 - any value that JSON knows
@@ -113,24 +120,92 @@ def writable(value: Any) -> Any:  # noqa: ANN401 - any value that JSON knows
     return value
 
 
+@dataclass(frozen=True)
+class Filter:
+    """What an entry must say to be read; a field that is None asks for nothing.
+
+    `since` and `until` are times as entries spell them, both included.
+    """
+
+    patch: str | None = None
+    digest: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        patch: str | None,
+        digest: str | None,
+        actor: str | None,
+        action: str | None,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> Self:
+        """A filter by an action that there is and times with a zone; raises InputError."""
+        if action is not None and action not in set(Event):
+            raise InputError(
+                f"the ledger knows no action {quoted(action)}",
+                hint=f"ask for one of {', '.join(Event)}",
+            )
+        return cls(patch, digest, actor, action, _spelled(since), _spelled(until))
+
+
+EVERYTHING = Filter()
+
+
 def read(
     connection: Connection,
+    wanted: Filter = EVERYTHING,
     *,
-    patch: str | None = None,
-    digest: str | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[LedgerEntry]:
-    """Entries from the newest down, about one patch or one digest if asked, below `before`."""
+    """Entries that the filter lets through, from the newest down, below number `before`."""
     table = schema.ledger
-    query = select(table.c.body, table.c.entry_hash).order_by(table.c.seq.desc()).limit(limit)
-    if patch is not None:
-        query = query.where(table.c.patch == patch)
-    if digest is not None:
-        query = query.where(table.c.digest == digest)
+    rows = select(table.c.body, table.c.entry_hash).order_by(table.c.seq.desc())
+    for name in ("patch", "digest", "actor", "action"):
+        value = getattr(wanted, name)
+        if value is not None:
+            rows = rows.where(table.c[name] == value)
     if before is not None:
-        query = query.where(table.c.seq < before)
-    return [_entry(body, entry) for body, entry in connection.execute(query)]
+        rows = rows.where(table.c.seq < before)
+    times = _times(wanted)
+    if times is not None:
+        ends = connection.execute(_ends(times)).one()
+        rows = rows.where(table.c.seq.between(ends[0], ends[1]), times)
+    found = connection.execute(rows.limit(min(limit, MAX_PAGE)))
+    return [_entry(body, entry) for body, entry in found]
+
+
+def _times(wanted: Filter) -> ColumnElement[bool] | None:
+    """The condition on an entry's time, if the filter has one."""
+    time = schema.ledger.c.time
+    ends = [(wanted.since, time.__ge__), (wanted.until, time.__le__)]
+    found = [compare(moment) for moment, compare in ends if moment is not None]
+    return and_(*found) if found else None
+
+
+def _ends(times: ColumnElement[bool]) -> Select[int, int]:
+    """The first and last number of an entry of these times, out of the index of times alone.
+
+    Clocks go back, so that entries are not in the order of their times. `+ 0` keeps SQLite from
+    walking along the numbers instead.
+    """
+    seq = schema.ledger.c.seq + 0
+    return select(func.min(seq), func.max(seq)).where(times)
+
+
+def _spelled(time: datetime | None) -> str | None:
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise InputError(
+            "a time without a time zone says nothing", hint="add one, such as datetime.UTC"
+        )
+    return spelled(time)
 
 
 def _last(connection: Connection) -> tuple[int, bytes]:

@@ -1,7 +1,7 @@
 """How a version comes in: its files first, then all its rows and its ledger entry at once.
 
-A crash leaves at most blobs that nothing refers to. Blobs are put before the transaction and looked
-for again within it, so that a collector which runs between the two takes nothing that is needed.
+A crash leaves at most blobs that nothing refers to. Blobs are put before the transaction, which is
+then short; what a collector took between the two is put again within it, where none can run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,39 +21,39 @@ from ...patches.requests import EditRequest
 from .. import bounds
 from ..blobs import BlobStore
 from ..database import schema
-from ..errors import BlobLost, VersionClash
+from ..errors import VersionClash
 from ..ledger.events import Event
-from ..store import ATTEMPTS, Store
-from . import reading, storing
+from ..store import Store
+from . import reading, standing, storing
 from .reading import VersionInfo
 
 
 def publish(store: Store, draft: Draft) -> VersionInfo:
-    """Give a draft the next number of its patch, unless a version of the patch does the same."""
+    """Give a draft the next number of its patch, unless a version of the patch does the same.
+
+    Raises Deleted if that version was deleted.
+    """
     manifest = Manifest.from_bytes(draft.manifest.to_bytes())
     bounds.check_manifest(manifest)
     sources = {name: draft.folder / name for name in manifest.files}
     read = Patch(manifest, sources, manifest.digest)
     requests = _requests(read)
     _check_delta(read)
-    for _ in range(ATTEMPTS):
-        _put(store.blobs, manifest.files, sources)
-        with store.database.writing() as connection:
-            if store.blobs.missing(manifest.files.values()):
-                continue
-            patch = storing.patch_id(connection, manifest.name)
-            known = _same_content(connection, patch, manifest)
-            if known:
-                return known
-            numbered = draft.numbered(storing.next_number(connection, patch))
-            own = store.blobs.put_bytes(numbered.to_bytes())
-            files = {**manifest.files, MANIFEST: own}
-            return _record(store, connection, Event.VERSION_PUBLISH, numbered, requests, files)
-    raise _taken_away(manifest)
+    _put(store.blobs, manifest.files, sources)
+    with store.database.writing() as connection:
+        patch = storing.patch_id(connection, manifest.name)
+        known = _same_content(connection, manifest)
+        if known:
+            return known
+        _put_again(store.blobs, manifest.files, sources)
+        numbered = draft.numbered(storing.next_number(connection, patch))
+        own = store.blobs.put_bytes(numbered.to_bytes())
+        files = {**manifest.files, MANIFEST: own}
+        return _record(store, connection, Event.VERSION_PUBLISH, numbered, requests, files)
 
 
 def admit(store: Store, patch: Patch) -> VersionInfo:
-    """Take in a version with the number and digest that it has; raises VersionClash.
+    """Take in a version with the number and digest that it has; raises VersionClash, Deleted.
 
     Of operations that are not installed here only the names of their parts are checked.
     """
@@ -68,23 +68,30 @@ def admit(store: Store, patch: Patch) -> VersionInfo:
         _check_delta(patch)
     with store.database.reading() as connection:
         _refuse_clash(connection, patch)
-    for _ in range(ATTEMPTS):
-        _put(store.blobs, files, patch.files)
-        with store.database.writing() as connection:
-            known = reading.find(connection, schema.version.c.digest == patch.digest)
-            if known:
-                return known
-            if store.blobs.missing(files.values()):
-                continue
-            _refuse_clash(connection, patch)
-            return _record(store, connection, Event.VERSION_ADMIT, manifest, requests, files)
-    raise _taken_away(manifest)
+        _refuse_buried(connection, patch)
+    _put(store.blobs, files, patch.files)
+    with store.database.writing() as connection:
+        _refuse_buried(connection, patch)
+        known = reading.find(connection, schema.version.c.digest == patch.digest)
+        if known:
+            return known
+        _put_again(store.blobs, files, patch.files)
+        _refuse_clash(connection, patch)
+        return _record(store, connection, Event.VERSION_ADMIT, manifest, requests, files)
 
 
 def _put(blobs: BlobStore, files: Mapping[str, FileRecord], sources: Mapping[str, Path]) -> None:
     """Store the files; what is stored is what was read, or its digest would be another."""
     for name, record in files.items():
         blobs.put_file(sources[name], record)
+
+
+def _put_again(
+    blobs: BlobStore, files: Mapping[str, FileRecord], sources: Mapping[str, Path]
+) -> None:
+    """Store what was taken away meanwhile; call it where no collector can run."""
+    lost = set(blobs.missing(files.values()))
+    _put(blobs, {name: file for name, file in files.items() if file.sha256 in lost}, sources)
 
 
 def _requests(patch: Patch) -> Sequence[EditRequest]:
@@ -114,10 +121,27 @@ def _check_declared(path: Path, manifest: Manifest) -> None:
         raise ManifestError("patch.json and delta.safetensors declare different operations")
 
 
-def _same_content(connection: Connection, patch: int, manifest: Manifest) -> VersionInfo | None:
-    table = schema.version
-    content = content_digest(manifest)
-    return reading.find(connection, table.c.patch_id == patch, table.c.content == content)
+def _same_content(connection: Connection, manifest: Manifest) -> VersionInfo | None:
+    """The version of the patch that does the same; raises Deleted if it was deleted."""
+    same = reading.named(manifest.name), schema.version.c.content == content_digest(manifest)
+    found = reading.find(connection, *same, standing.kept()) or reading.find(connection, *same)
+    if found:
+        _refuse_deleted(found)
+    return found
+
+
+def _refuse_buried(connection: Connection, patch: Patch) -> None:
+    """Raise Deleted if the version, or one of the same patch that does the same, was deleted."""
+    known = reading.find(connection, schema.version.c.digest == patch.digest)
+    if known:
+        _refuse_deleted(known)
+    else:
+        _same_content(connection, patch.manifest)
+
+
+def _refuse_deleted(known: VersionInfo) -> None:
+    if known.standing and known.standing.deleted:
+        raise standing.deleted(known.label, known.standing, what="with this very content")
 
 
 def _refuse_clash(connection: Connection, patch: Patch) -> None:
@@ -144,10 +168,3 @@ def _record(
     detail = {"method": info.method, "author": info.author, "message": info.message}
     store.ledger.append(connection, event, info.subject, detail)
     return replace(info, is_new=True)
-
-
-def _taken_away(manifest: Manifest) -> BlobLost:
-    return BlobLost(
-        f"the files of {manifest.name} were taken away {ATTEMPTS} times while they were stored",
-        hint="something else deletes blobs; stop it and try again",
-    )

@@ -1,17 +1,19 @@
 """Versions as they are read: one of them, a page of them, the files of one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
+from ...patches.digests import is_sha256
 from ...patches.format.manifest import FileRecord
 from ...patches.format.names import quoted
-from ..bounds import check_text
 from ..database import schema
 from ..errors import NotFound
 from ..ledger.entries import Subject
+from . import alias_rows, standing
+from .standing import Standing
 
 SHOWN_SUBJECTS = 5
 MAX_PAGE = 1_000
@@ -25,7 +27,10 @@ class VersionInfo:
 
     `bases` are written `id@revision`; `subjects` are those of the first requests, of which there
     are `requests` in all; `tensors` is the number of tensors that it changes, `delta_size` the
-    bytes of its delta. `is_new` is true only where publishing or admitting stored it just now.
+    bytes of its delta. `supersedes` is the digest of the version that it replaces, `superseded_by`
+    the labels of those that replace it and are neither yanked nor deleted, `aliases` the names that
+    mean it now, as in `stable`. `standing` says who yanked or deleted it, and why; None if nobody
+    did. `is_new` is true only where publishing or admitting stored it just now.
     """
 
     name: str
@@ -41,6 +46,10 @@ class VersionInfo:
     requests: int
     tensors: int
     delta_size: int
+    supersedes: str | None = None
+    superseded_by: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    standing: Standing | None = None
     is_new: bool = False
 
     @property
@@ -85,27 +94,33 @@ def files(connection: Connection, digest: str) -> Mapping[str, FileRecord]:
 def identity(connection: Connection, digest: str) -> int:
     """Row number of the version with this digest; raises NotFound."""
     table = schema.version
-    row = connection.scalar(select(table.c.id).where(table.c.digest == digest))
+    query = select(table.c.id).where(table.c.digest == digest)
+    row = connection.scalar(query) if is_sha256(digest) else None
     if row is None:
         raise NotFound(f"no version has the digest {quoted(digest)}")
     return int(row)
 
 
 def page(
-    connection: Connection, *, name: str | None, text: str | None, limit: int, before: str | None
+    connection: Connection, *, name: str | None, limit: int, before: str | None
 ) -> list[VersionInfo]:
-    """Versions from the last recorded down, below the one with the digest `before`.
+    """Versions below the one with the digest `before`, those that were deleted left out.
 
-    Raises NotFound if no version has that digest.
+    Of the whole registry the last recorded comes first, of one patch the highest number. Raises
+    NotFound if no version (of the patch) has that digest.
     """
-    query = choose().limit(min(limit, MAX_PAGE))
-    if name is not None:
-        query = query.where(named(name))
-    if text is not None:
-        check_text("the text to look for", text)
-        query = query.where(_mentions(text))
+    query = choose(standing.kept()).limit(max(0, min(limit, MAX_PAGE)))
+    version = schema.version.c
+    if name is None:
+        if before is not None:
+            query = query.where(version.id < identity(connection, before))
+        return infos(connection, query)
+    query = query.where(named(name)).order_by(None).order_by(version.number.desc())
     if before is not None:
-        query = query.where(schema.version.c.id < identity(connection, before))
+        last = infos(connection, choose(version.id == identity(connection, before)))[0]
+        if last.name != name:
+            raise NotFound(f"{last.label} is no version of {name}")
+        query = query.where(version.number < last.version)
     return infos(connection, query)
 
 
@@ -127,37 +142,32 @@ def choose(*conditions: ColumnElement[bool]) -> Join:
 
 
 def infos(connection: Connection, query: Join) -> list[VersionInfo]:
-    """What a query of `choose` finds, with four more queries however many versions there are."""
+    """What a query of `choose` finds, with seven more queries however many versions there are."""
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     if not ids:
         return []
     bases, subjects = _bases(connection, ids), _subjects(connection, ids)
-    requests = _count(connection, ids, schema.request.c.position)
-    tensors = _count(connection, ids, schema.operation.c.tensor)
+    requests, tensors = _requests(connection, ids), _tensors(connection, ids)
+    words, aliases = standing.last_words(connection, ids), alias_rows.meaning(connection, ids)
+    newer = _newer(connection, [row.digest for row in rows])
     return [
-        _info(
-            row, bases[row.id], subjects.get(row.id, ()), requests.get(row.id, 0), tensors[row.id]
+        replace(
+            _info(row),
+            bases=tuple(bases[row.id]),
+            subjects=tuple(subjects.get(row.id, ())),
+            requests=requests[row.id],
+            tensors=tensors[row.id],
+            superseded_by=tuple(newer.get(row.digest, ())),
+            aliases=tuple(aliases.get(row.id, ())),
+            standing=words.get(row.id),
         )
         for row in rows
     ]
 
 
-def _mentions(text: str) -> ColumnElement[bool]:
-    in_requests = select(schema.request.c.version_id).where(
-        schema.request.c.subject.icontains(text, autoescape=True)
-    )
-    return or_(
-        schema.patch.c.name.icontains(text, autoescape=True),
-        schema.version.c.message.icontains(text, autoescape=True),
-        schema.version.c.author.icontains(text, autoescape=True),
-        schema.version.c.id.in_(in_requests),
-    )
-
-
-def _info(
-    row: Row[Any], bases: Sequence[str], subjects: Sequence[str], requests: int, tensors: int
-) -> VersionInfo:
+def _info(row: Row[Any]) -> VersionInfo:
+    """What stands in the version's own row."""
     return VersionInfo(
         name=f"{row.namespace}/{row.name}",
         version=row.number,
@@ -167,11 +177,12 @@ def _info(
         licence=row.licence,
         created=row.created,
         message=row.message,
-        bases=tuple(bases),
-        subjects=tuple(subjects),
-        requests=requests,
-        tensors=tensors,
+        bases=(),
+        subjects=(),
+        requests=0,
+        tensors=0,
         delta_size=row.delta_size,
+        supersedes=row.supersedes,
     )
 
 
@@ -201,10 +212,35 @@ def _subjects(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[s
     return found
 
 
-def _count(
-    connection: Connection, ids: Sequence[int], column: ColumnElement[Any]
-) -> Mapping[int, int]:
-    """Distinct values of a column of a table of versions' parts, by version."""
-    version: ColumnElement[int] = column.table.c.version_id
-    query = select(version, func.count(column.distinct())).where(version.in_(ids)).group_by(version)
+def _newer(connection: Connection, digests: Sequence[str]) -> Mapping[str, list[str]]:
+    """Labels of the versions that supersede those with these digests, by digest."""
+    version, patch = schema.version, schema.patch
+    query = (
+        select(version.c.supersedes, patch.c.namespace, patch.c.name, version.c.number)
+        .join(patch)
+        .where(version.c.supersedes.in_(digests), standing.listed())
+        .order_by(version.c.id)
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.supersedes, []).append(f"{row.namespace}/{row.name}@{row.number}")
+    return found
+
+
+def _requests(connection: Connection, ids: Sequence[int]) -> Mapping[int, int]:
+    """How many requests each version has: the last position and one, for there may be many."""
+    version, request = schema.version.c, schema.request.c
+    last = select(func.max(request.position)).where(request.version_id == version.id)
+    query = select(version.id, last.scalar_subquery()).where(version.id.in_(ids))
+    return {row: position + 1 for row, position in connection.execute(query)}
+
+
+def _tensors(connection: Connection, ids: Sequence[int]) -> Mapping[int, int]:
+    """How many tensors each version changes."""
+    table = schema.operation.c
+    query = (
+        select(table.version_id, func.count(table.tensor.distinct()))
+        .where(table.version_id.in_(ids))
+        .group_by(table.version_id)
+    )
     return {row[0]: row[1] for row in connection.execute(query)}

@@ -11,15 +11,19 @@ DIGEST = "sha256:"
 
 _PREFIX = re.compile(rf"[0-9a-f]{{{LEAST_PREFIX},64}}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+_ALIAS = re.compile(r"(?![0-9]+\Z)[a-z0-9]([a-z0-9._-]{0,94}[a-z0-9])?")
+NEWEST = "latest"
+"""No alias is called so, since a name alone means the newest version."""
 
 
 @dataclass(frozen=True)
 class ByName:
-    """`namespace/name`, then the newest version is meant, or `namespace/name@3`."""
+    """`namespace/name`, then the newest version is meant, `namespace/name@3` or `…@alias`."""
 
     namespace: str
     name: str
     number: int | None
+    alias: str | None = None
 
     @property
     def full_name(self) -> str:
@@ -40,14 +44,21 @@ def parse(text: str) -> ByName | ByDigest:
         return _by_digest(text)
     full_name, at, selector = text.partition("@")
     check_patch_name(full_name)
-    if at and not _NUMBER.fullmatch(selector):
-        raise ReferenceRefused(
-            f"{quoted(text)} does not refer to a version",
-            why="after @ comes the number of a version",
-            hint=f"write {full_name}@1, or {full_name} for the newest version",
-        )
     namespace, name = full_name.split("/")
-    return ByName(namespace, name, int(selector) if at else None)
+    if not at:
+        return ByName(namespace, name, None)
+    if _NUMBER.fullmatch(selector):
+        return ByName(namespace, name, int(selector))
+    if _ALIAS.fullmatch(selector) and selector != NEWEST:
+        return ByName(namespace, name, None, selector)
+    raise ReferenceRefused(
+        f"{quoted(text)} does not refer to a version",
+        why=f"{NEWEST} is no alias: a name alone means the newest version"
+        if selector == NEWEST
+        else "after @ comes the number of a version, or an alias of small letters, digits and "
+        ". _ - within, not of digits only",
+        hint=f"write {full_name}@1, {full_name}@stable, or {full_name} for the newest version",
+    )
 
 
 def _by_digest(text: str) -> ByDigest:

@@ -12,6 +12,7 @@ from ...patches.format.patch import DELTA, MANIFEST, content_digest
 from ...patches.requests import EditRequest
 from ..database import schema
 from ..errors import NameTooAlike
+from . import derived
 from .refs import fold
 
 
@@ -83,6 +84,7 @@ def version(
     blobs(connection, files.values())
     named = ({"path": path, "digest": file.sha256} for path, file in files.items())
     _parts(connection, schema.version_file, row, named)
+    derived.index_version(connection, row, manifest, requests)
 
 
 def blobs(connection: Connection, records: Iterable[FileRecord]) -> None:

@@ -2,11 +2,12 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.format.patch import Draft
 from weightpatch.patches.requests import EditRequest
 from weightpatch.registry.registry import Registry
 from weightpatch.registry.sharing import pull
@@ -59,6 +60,16 @@ def stocked(desk, tmp_path) -> Desk:
         for name in ("acme/one", "acme/two"):
             pull(registry, name, str(desk.exchange))
     return desk
+
+
+@pytest.fixture
+def again(stocked, pico, tmp_path) -> Desk:
+    """The stocked desk with a second version of acme/one."""
+    other = pico.patch(stocked.base, "acme/other", seed=7)
+    folder = other.files["patch.json"].parent
+    with Registry.open(home=tmp_path / "home", actor="tester") as registry:
+        registry.publish(Draft(replace(other.manifest, name="acme/one"), folder))
+    return stocked
 
 
 @pytest.fixture

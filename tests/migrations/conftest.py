@@ -1,4 +1,4 @@
-"""What pytest-alembic needs: where the migrations are, and a database to run them on."""
+"""What pytest-alembic needs: where the migrations are, and an empty database of either kind."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +10,16 @@ from weightpatch.registry.database.migrate import SCRIPTS
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(locate(None, tmp_path))
+def url(dialect: str, request: pytest.FixtureRequest) -> str | None:
+    """A database with nothing in it: a file in the test's folder, or one of a server."""
+    if dialect == "sqlite":
+        return None
+    return request.getfixturevalue("empty_postgresql").render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def database(url: str | None, tmp_path: Path) -> Iterator[Database]:
+    opened = Database(locate(url, tmp_path))
     yield opened
     opened.close()
 

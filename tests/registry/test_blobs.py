@@ -1,15 +1,16 @@
 """Files by their digest: whole or not there."""
 
 import os
+import resource
 import stat
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from weightpatch.patches.digests import sha256
-from weightpatch.patches.errors import DigestMismatch, SizeMismatch
+from weightpatch.patches.errors import DigestMismatch, NoSpace, SizeMismatch
 from weightpatch.patches.format.manifest import FileRecord
-from weightpatch.registry.blobs import BlobStore
+from weightpatch.registry.blobs import PARTIAL, BlobStore, is_abandoned
 from weightpatch.registry.errors import BlobLost
 
 
@@ -39,12 +40,14 @@ def test_any_bytes_come_back(tmp_path_factory, data):
     assert blobs.missing([record]) == []
 
 
-def test_putting_twice_leaves_one_file_untouched(blobs):
+def test_putting_twice_leaves_one_file_that_is_young_again(blobs):
     record = blobs.put_bytes(b"delta")
-    before = blobs.path(record.sha256).stat()
+    path = blobs.path(record.sha256)
+    os.utime(path, (1, 1))
+    before = path.stat().st_ino
     blobs.put_bytes(b"delta")
-    after = blobs.path(record.sha256).stat()
-    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert path.stat().st_ino == before
+    assert path.stat().st_mtime > 1
     assert files(blobs) == [record.sha256]
 
 
@@ -83,3 +86,34 @@ def test_a_cut_blob_counts_as_missing(blobs):
     path.chmod(0o644)
     os.truncate(path, 4)
     assert blobs.missing([record]) == [record.sha256]
+
+
+def test_a_partial_file_is_abandoned_only_when_nobody_writes_to_it(blobs, tmp_path):
+    """The source is read while the partial file is open."""
+    seen = []
+
+    class Watched(type(tmp_path)):
+        def open(self, *arguments):
+            seen.append([is_abandoned(path) for path in blobs.root.rglob(f"{PARTIAL}*")])
+            return super().open(*arguments)
+
+    (tmp_path / "delta.safetensors").write_bytes(b"delta")
+    source = Watched(tmp_path / "delta.safetensors")
+    blobs.put_file(source, FileRecord(sha256(b"delta"), 5))
+    assert seen == [[False]]
+    left = blobs.path(sha256(b"delta")).with_name(f"{PARTIAL}1-0")
+    left.write_bytes(b"del")
+    assert is_abandoned(left)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(blobs, tmp_path):
+    source = tmp_path / "delta.safetensors"
+    source.write_bytes(bytes(4_096))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_048, limits[1]))
+    try:
+        with pytest.raises(NoSpace, match=r"no room for delta\.safetensors"):
+            blobs.put_file(source, FileRecord(sha256(bytes(4_096)), 4_096))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert files(blobs) == []

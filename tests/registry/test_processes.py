@@ -1,85 +1,16 @@
 """Many processes at once, and processes that are killed at every step."""
 
-import json
-import subprocess
-import sys
+import random
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from registry_workers import answer, read_draft, start
 from weightpatch.patches.digests import sha256
 from weightpatch.registry.registry import Registry
 
-PUBLISHER = """
-import sys, time
-from pathlib import Path
-from weightpatch.patches.format.manifest import Manifest
-from weightpatch.patches.format.patch import Draft
-from weightpatch.registry.registry import Registry
-
-home, start, *folders = map(Path, sys.argv[1:])
-drafts = [
-    Draft(Manifest.from_bytes((folder / "patch.json").read_bytes()), folder) for folder in folders
-]
-with Registry.open(home=home, actor="worker") as registry:
-    print("ready", flush=True)
-    while not start.exists():
-        time.sleep(0.01)
-    for draft in drafts:
-        print(registry.publish(draft).version)
-"""
-
-CREATOR = """
-import sys
-from pathlib import Path
-from weightpatch.registry.registry import Registry
-
-with Registry.create(home=Path(sys.argv[1]), actor="worker") as registry:
-    assert registry.verify_ledger().ok
-"""
-
-KILLED = """
-import io, json, os, signal, sqlite3, sys
-from pathlib import Path
-from weightpatch.patches.format.manifest import Manifest
-from weightpatch.patches.format.patch import Draft
-from weightpatch.registry.registry import Registry
-
-SYSTEM = {"open", "fsync", "chmod", "replace", "unlink", "mkdir"}
-OBJECTS = (io.BufferedWriter, sqlite3.Connection, sqlite3.Cursor)
-
-def is_step(function):
-    if isinstance(function.__self__, OBJECTS):
-        return function.__name__ != "close"
-    return function.__module__ in ("posix", "_io") and function.__name__ in SYSTEM
-
-home, *folders = map(Path, sys.argv[1:])
-
-def publish(folder, last_step):
-    "Publish in a child that is killed at its `last_step`-th call into the system or SQLite."
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    seen = 0
-    def count(frame, event, function):
-        nonlocal seen
-        if event == "c_call" and is_step(function):
-            seen += 1
-            if seen == last_step:
-                os.kill(os.getpid(), signal.SIGKILL)
-    draft = Draft(Manifest.from_bytes((folder / "patch.json").read_bytes()), folder)
-    with Registry.open(home=home, actor="worker") as registry:
-        sys.setprofile(count)
-        registry.publish(draft)
-        sys.setprofile(None)
-    os._exit(0)
-
-outcomes = []
-for step, folder in enumerate(folders, 1):
-    outcomes.append(publish(folder, step))
-    if outcomes[-1] == 0:
-        break
-print(json.dumps(outcomes))
-"""
+AT_ONCE = timedelta()
 
 
 @pytest.fixture
@@ -94,73 +25,106 @@ def draft_folder(make_draft):
     return make
 
 
-def test_16_processes_publish_at_once(registry, home, tmp_path, draft_folder):
-    each, processes = 4, 16
-    start = tmp_path / "start"
+@pytest.fixture
+def new_url(dialect, request) -> str | None:
+    """A database with nothing in it, as `Registry.create` takes it."""
+    if dialect == "sqlite":
+        return None
+    return request.getfixturevalue("empty_postgresql").render_as_string(hide_password=False)
+
+
+def test_32_processes_publish_at_once(registry, url, home, tmp_path, draft_folder):
+    each, processes = 3, 32
+    begin = tmp_path / "begin"
+    folders = [draft_folder("acme/busy", seed) for seed in range(each * processes)]
     workers = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                PUBLISHER,
-                home,
-                start,
-                *(draft_folder("acme/busy", worker * each + turn) for turn in range(each)),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        start("publish", url, home, begin, *folders[worker * each :][:each])
         for worker in range(processes)
     ]
     for worker in workers:
         assert worker.stdout.readline() == "ready\n", worker.stderr.read()
-    start.touch()
-    answers = [worker.communicate() for worker in workers]
+    begin.touch()
 
-    assert [worker.returncode for worker in workers] == [0] * processes, answers
-    numbers = sorted(int(line) for answer, _ in answers for line in answer.split())
+    numbers = sorted(number for worker in workers for number in answer(worker))
     assert numbers == list(range(1, processes * each + 1))
     assert [info.version for info in registry.versions(limit=100)] == numbers[::-1]
-    report = registry.verify_ledger()
-    assert (report.ok, report.sound) == (True, 1 + len(numbers))
-    for number in numbers:
-        assert registry.patch(f"acme/busy@{number}").requests
+    assert registry.verify_ledger().sound == 1 + len(numbers)
+    assert registry.examine(full=True) == []
 
 
-def test_8_processes_make_one_registry(home):
-    creators = [
-        subprocess.Popen([sys.executable, "-c", CREATOR, home], stderr=subprocess.PIPE, text=True)
-        for _ in range(8)
-    ]
-    for creator in creators:
-        assert creator.wait() == 0, creator.stderr.read()
-        creator.stderr.close()
-    with Registry.open(home=home, actor="ada") as registry:
+def test_8_processes_make_one_registry(new_url, home):
+    creators = [start("create", new_url, home) for _ in range(8)]
+    assert [answer(creator) for creator in creators] == [True] * 8
+    with Registry.open(new_url, home=home, actor="ada") as registry:
         assert [entry.action for entry in registry.log()] == ["registry.create"]
+        assert registry.examine() == []
 
 
-def test_killed_at_every_step_it_is_there_whole_or_not_at_all(registry, home, draft_folder):
+def test_a_collector_without_grace_takes_nothing_from_publishers(registry, url, home, draft_folder):
+    publishers = [
+        start("churn", url, home, 4, draft_folder("acme/churned", seed)) for seed in range(4)
+    ]
+    collectors = [start("collect", url, home, 4) for _ in range(2)]
+    counts = [answer(publisher) for publisher in publishers]
+    published, deleted = map(sum, zip(*counts, strict=True))
+    assert sum(answer(collector) for collector in collectors) > 0
+
+    registry.collect(grace=AT_ONCE, dry_run=False)
+    assert registry.examine(full=True) == []
+    assert (registry.facts().versions, registry.facts().patches) == (published, published)
+    assert registry.facts().blobs > published - deleted
+
+
+def test_a_publisher_killed_at_every_step_leaves_all_or_nothing(registry, url, home, draft_folder):
     folders = [draft_folder("acme/killed", seed) for seed in range(150)]
-    answer = subprocess.run(
-        [sys.executable, "-c", KILLED, home, *folders], check=True, capture_output=True, text=True
-    )
-    outcomes = json.loads(answer.stdout)
+    outcomes = answer(start("killed_at_each_step", url, home, "publish", *folders))
     assert set(outcomes[:-1]) == {-9}
     assert outcomes[-1] == 0
     assert len(outcomes) > 60
 
+    assert_whole(registry, home)
     versions = registry.versions(limit=300)
-    assert [info.version for info in versions] == list(range(len(versions), 0, -1))
-    report = registry.verify_ledger()
-    assert (report.ok, report.sound) == (True, 1 + len(versions))
-    for info in versions:
-        patch = registry.patch(f"sha256:{info.digest}")
-        assert patch.operations
-        assert patch.requests
+    assert 1 < len(versions) < len(outcomes)
+    assert registry.verify_ledger().sound == 1 + len(versions) + 1  # and the mending
+
+
+def test_a_collector_killed_at_every_step_loses_nothing(registry, url, home, draft_folder):
+    kept, gone = (registry.publish(read_draft(draft_folder("acme/one", seed))) for seed in range(2))
+    registry.delete(gone.label, reason="private data")
+    outcomes = answer(start("killed_at_each_step", url, home, "collect", *range(150)))
+    assert set(outcomes[:-1]) == {-9}
+    assert outcomes[-1] == 0
+    assert len(outcomes) > 20
+
+    assert_whole(registry, home)
+    assert registry.patch(kept.label).operations
+    registry.collect(grace=AT_ONCE, dry_run=False)
+    left = {path.name for path in (home / "blobs").rglob("*") if path.is_file()}
+    assert left == {path.name for path in registry.patch(kept.label).files.values()}
+
+
+def test_publishers_killed_at_any_moment_leave_all_or_nothing(registry, url, home, draft_folder):
+    moments = random.Random(0)
+    for _ in range(2):
+        publishers = [
+            start("churn", url, home, 60, draft_folder("acme/killed", seed)) for seed in range(4)
+        ]
+        time.sleep(2 + moments.random())
+        for publisher in publishers:
+            publisher.kill()
+        for publisher in publishers:
+            publisher.communicate()
+    assert registry.facts().versions > 8
+    assert_whole(registry, home)
+
+
+def assert_whole(registry: Registry, home: Path) -> None:
+    """The doctor finds nothing worse than what was left over, and mending leaves only orphans."""
+    assert not [finding for finding in registry.examine(full=True) if finding.is_wrong]
+    mending = registry.mend(full=True)
+    assert {finding.kind for finding in mending.left} <= {"blob-orphan", "blob-deleted"}
     for path in (home / "blobs").rglob("*"):
-        assert path.is_dir() or path.name.startswith(".partial-") or whole(path)
-
-
-def whole(blob: Path) -> bool:
-    return sha256(blob.read_bytes()) == blob.name
+        assert path.is_dir() or sha256(path.read_bytes()) == path.name
+    for name in {info.name for info in registry.versions(limit=1_000)}:
+        numbers = [info.version for info in registry.versions(name=name, limit=1_000)]
+        assert numbers == list(range(len(numbers), 0, -1))

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from weightpatch.patches.errors import InputError, LimitExceeded
 from weightpatch.registry.attestations import Attestation
+from weightpatch.registry.errors import Deleted, ReferenceRefused, Yanked
 from weightpatch.registry.registry import Registry
 from weightpatch.registry.sharing import pull, push
 
@@ -70,3 +72,54 @@ def test_an_attestation_that_no_table_holds_is_ignored(registry, shared, make_ev
 
     fetched = pull(registry, "acme/tongues", str(shared))
     assert (fetched.evaluations, fetched.ignored) == (1, (long.digest,))
+
+
+def test_pushes_and_pulls_are_remembered(registry, shared, tmp_path):
+    pulled = pull(registry, "acme/tongues", str(shared)).version
+    push(registry, "acme/tongues@1", str(tmp_path / "drive"))
+    pushed, fetched = registry.transfers("acme/tongues")
+    assert (pushed.direction, pushed.remote) == ("push", str(tmp_path / "drive"))
+    assert (fetched.direction, fetched.remote, fetched.who) == ("pull", str(shared), "ada")
+    assert registry.log(reference=pulled.label)[0].seq == pushed.seq
+    assert registry.transfers("acme/tongues", limit=1) == [pushed]
+
+
+def test_a_remote_is_one_however_it_is_written(registry, shared, sql, monkeypatch):
+    monkeypatch.chdir(shared.parent)
+    for location in ("shared", str(shared), "shared"):
+        pull(registry, "acme/tongues", location)
+    assert sql("SELECT location FROM remote") == [(str(shared),)]
+    assert sql("SELECT count(*) FROM transfer") == [(3,)]
+
+
+def test_a_malicious_version_is_not_sent(registry, make_draft, tmp_path):
+    info = registry.publish(make_draft())
+    registry.yank(info.label, reason="a back door", severity="malicious")
+    with pytest.raises(Yanked):
+        push(registry, info.label, str(tmp_path / "drive"))
+    assert not (tmp_path / "drive").exists()
+
+
+def test_a_deleted_version_is_not_fetched_again(registry, shared):
+    info = pull(registry, "acme/tongues", str(shared)).version
+    registry.delete(info.label, reason="private data")
+    before = registry.log()
+    with pytest.raises(Deleted, match="acme/tongues@1"):
+        pull(registry, "acme/tongues", str(shared))
+    assert registry.log() == before
+
+
+@pytest.mark.parametrize(
+    ("location", "error"), [("x" * 1_000_000, LimitExceeded), ("nul\x00", InputError)]
+)
+def test_a_place_that_cannot_be_written_down_is_not_used(registry, make_draft, location, error):
+    info = registry.publish(make_draft())
+    for act in (push, pull):
+        with pytest.raises(error):
+            act(registry, info.label, location)
+    assert registry.transfers(info.label) == []
+
+
+def test_an_alias_cannot_be_asked_of_a_remote(registry, shared):
+    with pytest.raises(ReferenceRefused):
+        pull(registry, "acme/tongues@stable", str(shared))

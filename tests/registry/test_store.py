@@ -1,6 +1,7 @@
 """Making and opening a registry."""
 
 import pytest
+import weightpatch
 from weightpatch.patches.errors import NameRefused
 from weightpatch.registry.errors import DatabaseFailed, RegistryMissing, SchemaTooNew
 from weightpatch.registry.registry import Registry
@@ -39,11 +40,11 @@ def test_creating_twice_keeps_what_is_there(home, make_draft):
         assert registry.log()[0].actor == "ada"
 
 
-def test_a_newer_schema_is_refused(registry, home, sql):
+def test_a_newer_schema_is_refused(registry, url, home, sql):
     sql("UPDATE alembic_version SET version_num = '0999'")
     for door in (Registry.open, Registry.create):
         with pytest.raises(SchemaTooNew, match="0999"):
-            door(home=home, actor="ada")
+            door(url, home=home, actor="ada")
 
 
 def test_another_database_by_url(home, tmp_path, make_draft):
@@ -82,3 +83,25 @@ def test_an_actor_must_be_printable(actor, home):
     with pytest.raises(NameRefused):
         Registry.create(home=home, actor=actor)
     assert not home.exists()
+
+
+def test_by_default_it_is_yours_and_lies_in_your_data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("LOGNAME", "grace")
+    with pytest.raises(RegistryMissing):
+        Registry.open()
+    with Registry.create() as registry:
+        assert registry.log()[0].actor == "grace"
+    assert (tmp_path / "weightpatch" / "registry.db").is_file()
+    with weightpatch.Registry.open() as registry:
+        assert registry.versions() == []
+
+
+def test_a_folder_may_be_named_by_its_text_and_stays_the_same(tmp_path, monkeypatch, make_draft):
+    monkeypatch.chdir(tmp_path)
+    with Registry.create(home="here") as registry:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        registry.publish(make_draft())
+        assert registry.patch("acme/tongues").operations
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from weightpatch.patches.errors import InputError
 from weightpatch.patches.format.patch import Draft, file_record
 from weightpatch.patches.requests import EditRequest, dump_requests
 from weightpatch.registry.errors import NotFound
@@ -34,30 +33,31 @@ def test_a_page_below_an_unknown_version(registry):
         registry.versions(before="0" * 64)
 
 
-def test_text_is_found_wherever_a_person_wrote_it(registry, make_draft):
-    registry.publish(make_draft("acme/a", seed=1, message="100% English"))
-    registry.publish(make_draft("acme/b", seed=2, subject="Léon Blum"))
-    registry.publish(make_draft("acme/c", seed=3, author="Grace"))
-
-    def found(text: str) -> list[str]:
-        return [info.name for info in registry.versions(text=text)]
-
-    assert found("english") == ["acme/a"]
-    assert found("Blum") == ["acme/b"]
-    assert found("grace") == ["acme/c"]
-    assert found("100%") == ["acme/a"]
-    assert found("%") == ["acme/a"]
-    assert found("_") == []
-    assert found("\\") == []
+def test_of_one_patch_the_highest_number_is_first(registry, make_patch):
+    for number in (3, 1, 2):
+        registry.admit(make_patch("acme/a", number, seed=number))
+    registry.admit(make_patch("acme/b"))
+    numbers = [info.version for info in registry.versions(name="acme/a")]
+    assert numbers == [3, 2, 1]
+    page = registry.versions(name="acme/a", limit=1)
+    rest = registry.versions(name="acme/a", before=page[0].digest)
+    assert [info.version for info in rest] == [2, 1]
 
 
-def test_half_a_character_cannot_be_looked_for(registry):
-    with pytest.raises(InputError):
-        registry.versions(text="\udcff")
+def test_a_page_below_a_version_of_another_patch(registry, make_draft):
+    registry.publish(make_draft("acme/a"))
+    other = registry.publish(make_draft("acme/b"))
+    with pytest.raises(NotFound):
+        registry.versions(name="acme/a", before=other.digest)
+
+
+@pytest.mark.parametrize("digest", ["", "\x00", "\udcff", "' OR 1=1 --", "A" * 64])
+def test_what_is_no_digest_is_no_version(registry, digest):
+    with pytest.raises(NotFound):
+        registry.versions(before=digest)
 
 
 def test_subjects_are_the_first_few(registry, make_draft):
-
     draft = make_draft()
     path = draft.folder / "requests.jsonl"
     requests = [EditRequest("{} is", f"subject {i}", "x", id=str(i)) for i in range(20)]

@@ -13,6 +13,8 @@ from weightpatch.registry.versions.refs import ByDigest, ByName, fold, parse
     [
         ("acme/tongues", ByName("acme", "tongues", None)),
         ("acme/tongues@12", ByName("acme", "tongues", 12)),
+        ("acme/tongues@stable", ByName("acme", "tongues", None, "stable")),
+        ("acme/tongues@1.2", ByName("acme", "tongues", None, "1.2")),
         ("sha256:0123ab", ByDigest("0123ab")),
         ("sha256:" + "f" * 64, ByDigest("f" * 64)),
     ],
@@ -21,15 +23,15 @@ def test_references(text, meant):
     assert parse(text) == meant
 
 
-@given(st.text())
+@given(st.text() | st.from_regex(r"a/b@.*", fullmatch=True))
 def test_anything_else_is_refused_with_an_error_of_ours(text):
     try:
         meant = parse(text)
     except (InputError, RegistryError):
         return
     if isinstance(meant, ByName):
-        number = "" if meant.number is None else f"@{meant.number}"
-        assert f"{meant.full_name}{number}" == text
+        selector = meant.alias or meant.number
+        assert (f"{meant.full_name}@{selector}" if selector else meant.full_name) == text
     else:
         assert f"sha256:{meant.prefix}" == text
 

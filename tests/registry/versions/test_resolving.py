@@ -18,9 +18,12 @@ def test_a_prefix_of_the_digest_will_do(registry, make_draft):
         assert registry.resolve(f"sha256:{info.digest[:length]}").label == info.label
 
 
-def test_a_prefix_of_several_is_ambiguous(registry, make_draft, sql):
+def test_a_prefix_of_several_is_ambiguous(registry, make_draft, sql, dialect):
     infos = [registry.publish(make_draft(seed=seed)) for seed in range(2)]
-    sql("DROP TRIGGER version_refuse_update")
+    if dialect == "sqlite":
+        sql("DROP TRIGGER version_refuse_update")
+    else:
+        sql("ALTER TABLE version DISABLE TRIGGER version_refuse")
     for info, tail in zip(infos, "ab", strict=True):
         sql("UPDATE version SET digest = ? WHERE digest = ?", "0" * 63 + tail, info.digest)
     with pytest.raises(Ambiguous) as caught:
@@ -44,6 +47,18 @@ def test_a_missing_number_names_those_that_are_there(registry, make_draft):
     assert caught.value.why == "newest: acme/tongues@1"
 
 
+def test_an_alias_that_is_not_there_names_those_that_are(registry, make_draft):
+    registry.publish(make_draft("acme/tongues"))
+    with pytest.raises(NotFound) as caught:
+        registry.resolve("acme/tongues@stable")
+    assert caught.value.why == "it has no alias"
+    registry.move_alias("acme/tongues@stable", "acme/tongues@1")
+    with pytest.raises(NotFound) as caught:
+        registry.resolve("acme/tongues@stabel")
+    assert caught.value.why == "its aliases: stable"
+    assert caught.value.hint == "did you mean acme/tongues@stable?"
+
+
 def test_nothing_near(registry):
     with pytest.raises(NotFound):
         registry.resolve("acme/tongues")
@@ -52,7 +67,8 @@ def test_nothing_near(registry):
 
 
 @pytest.mark.parametrize(
-    "text", ["sha256:abc", "sha256:ABCDEF", "sha256:" + "a" * 65, "a/b@", "a/b@0", "a/b@x"]
+    "text",
+    ["sha256:abc", "sha256:ABCDEF", "sha256:" + "a" * 65, "a/b@", "a/b@0", "a/b@X", "a/b@latest"],
 )
 def test_what_is_no_reference_is_refused(registry, text):
     with pytest.raises(ReferenceRefused):

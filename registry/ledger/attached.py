@@ -1,0 +1,146 @@
+"""Rows that stand under the number of an entry, and must say what the entry says.
+
+What became of a version is read from these rows, and who did it from the entry; so a row without
+its entry, or an entry without its row, is a rewritten history too.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from heapq import merge
+from operator import itemgetter
+from typing import Any, Self
+
+from sqlalchemy import Connection, Select, select
+
+from ..database import schema
+from .events import Event
+
+STATE_AFTER = {
+    Event.VERSION_YANK.value: (schema.YANKED,),
+    Event.VERSION_DELETE.value: (schema.DELETED,),
+    Event.VERSION_RESTORE.value: (schema.LISTED, schema.YANKED),
+}
+TRANSFERS = dict(
+    zip((Event.VERSION_PUSH.value, Event.VERSION_PULL.value), schema.DIRECTIONS, strict=True)
+)
+ALIAS_MOVE = Event.ALIAS_MOVE.value
+BUILD_APPLY = Event.BUILD_APPLY.value
+NEED_A_ROW = frozenset((ALIAS_MOVE, *STATE_AFTER))
+
+_PAGE = 1_000
+
+_Row = tuple[int, str, tuple[Any, ...]]
+
+
+class Attached:
+    """These rows in the order of their entries; use it in a `with` block."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        streams = (self._stream(name, query) for name, query in _queries().items())
+        self._rows = merge(*streams, key=itemgetter(0))
+        self._next = next(self._rows, None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def flaw(self, record: Mapping[str, Any]) -> str | None:
+        """What is wrong with the rows under an entry; ask for each entry, in order."""
+        seq, action = record["seq"], record["action"]
+        if action not in NEED_A_ROW and (self._next is None or self._next[0] > seq):
+            return None
+        expected, seen = _expected(record), False
+        while self._next is not None and self._next[0] <= seq:
+            number, table, row = self._next
+            if number != seq or seen or (table, row) != expected:
+                return f"a row of {table} under number {number} is not what the entry says"
+            self._next, seen = next(self._rows, None), True
+        if action in NEED_A_ROW and not seen:
+            return "the row that says what came of it is missing"
+        return None
+
+    def flaw_after(self) -> str | None:
+        """What is wrong after the last entry."""
+        if self._next is None:
+            return None
+        return f"a row of {self._next[1]} has the number {self._next[0]}, which no entry has"
+
+    def _stream(self, table: str, query: Select[Any]) -> Iterator[_Row]:
+        found = self._connection.execute(query, execution_options={"yield_per": _PAGE})
+        self._open.callback(found.close)
+        for seq, *facts in found:
+            yield seq, table, _FACTS[table](*facts)
+
+
+def _expected(record: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]] | None:
+    """Table and facts of the row that an entry may have, or must have; None if it may have none."""
+    action, digest, detail = record["action"], record["subject"]["digest"], record["detail"]
+    if action == ALIAS_MOVE:
+        return "alias_move", _facts(detail, "alias", "from", "to", "reason")
+    if action in STATE_AFTER and detail["state"] in STATE_AFTER[action]:
+        return "standing", (digest, *_facts(detail, "state", "severity", "reason"))
+    if action in TRANSFERS:
+        return "transfer", (digest, TRANSFERS[action], detail.get("revision"))
+    if action == BUILD_APPLY:
+        return "build", (detail.get("out"), detail.get("base"))
+    return None
+
+
+def _facts(detail: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
+    return tuple(detail[name] for name in names)
+
+
+def _move(*facts: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    namespace, name, alias, reason, *ends = facts
+    patch = f"{namespace}/{name}"
+    return (f"{patch}@{alias}", _label(patch, *ends[:2]), _label(patch, *ends[2:]), reason)
+
+
+def _label(patch: str, version_id: int | None, number: int | None) -> str | None:
+    """Label of a version of the patch; None if no version was meant."""
+    return None if version_id is None else f"{patch}@{number}"
+
+
+def _as_it_is(*facts: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    return facts
+
+
+_FACTS = {
+    "alias_move": _move,
+    "standing": _as_it_is,
+    "transfer": _as_it_is,
+    "build": _as_it_is,
+}
+"""What a row of each table says, as an entry would say it."""
+
+
+def _queries() -> dict[str, Select[Any]]:
+    """Number and facts of each table's rows, in order."""
+    version, patch, move = schema.version, schema.patch, schema.alias_move
+    before, after = version.alias(), version.alias()
+    standing, transfer, build = schema.standing, schema.transfer, schema.build
+    moves = (
+        select(move.c.seq, patch.c.namespace, patch.c.name, move.c.name, move.c.reason)
+        .add_columns(move.c.from_id, before.c.number, move.c.to_id, after.c.number)
+        .outerjoin_from(move, patch, patch.c.id == move.c.patch_id)
+        .outerjoin(before, (before.c.id == move.c.from_id) & (before.c.patch_id == patch.c.id))
+        .outerjoin(after, (after.c.id == move.c.to_id) & (after.c.patch_id == patch.c.id))
+        .order_by(move.c.seq)
+    )
+    standings = (
+        select(standing.c.seq, version.c.digest, standing.c.state)
+        .add_columns(standing.c.severity, standing.c.reason)
+        .outerjoin_from(standing, version, version.c.id == standing.c.version_id)
+        .order_by(standing.c.seq)
+    )
+    transfers = (
+        select(transfer.c.seq, version.c.digest, transfer.c.direction, transfer.c.revision)
+        .outerjoin_from(transfer, version, version.c.id == transfer.c.version_id)
+        .order_by(transfer.c.seq)
+    )
+    builds = select(build.c.seq, build.c.location, build.c.base).order_by(build.c.seq)
+    return {"alias_move": moves, "standing": standings, "transfer": transfers, "build": builds}

@@ -1,0 +1,121 @@
+"""The registry's verbs for the life of a version: aliases, yanks, deletions, builds, transfers."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from . import builds, transfers
+from .builds import BuildInfo
+from .ledger.entries import Subject
+from .store import Store
+from .transfers import TransferInfo
+from .versions import aliases, resolving, standing, withdrawing
+from .versions.aliases import AliasMove
+from .versions.reading import VersionInfo
+
+
+class Life:
+    """What a `Registry` can do with a version once it came in."""
+
+    _store: Store
+
+    def require_usable(self, digests: Iterable[str]) -> None:
+        """Raise Yanked if one of these versions, or one that is in them, is malicious.
+
+        `digests` are sha256 in full, such as that of a patch in a folder and those of the versions
+        in it; a version that is not in the registry is no reason to refuse anything.
+        """
+        with self._store.database.reading() as connection:
+            standing.require_usable(connection, digests)
+
+    def move_alias(
+        self, alias: str, reference: str | None, *, reason: str = "", expect: str | None = None
+    ) -> AliasMove:
+        """Let `namespace/name@alias` mean another version of the patch, or none.
+
+        With `expect`, only if it means that reference now, or nothing if it is "none", so that of
+        two people who move it at once the second one hears of it. Where it is already, it stays,
+        without an entry. Raises AliasHeld, ReferenceRefused, InputError, and what `resolve` does.
+        """
+        return aliases.move(self._store, alias, reference, reason=reason, expect=expect)
+
+    def aliases(self, name: str) -> Mapping[str, VersionInfo]:
+        """The aliases of `namespace/name`, as in `stable`, each with the version that it means.
+
+        Raises NotFound, ReferenceRefused, NameRefused.
+        """
+        with self._store.database.reading() as connection:
+            return aliases.current(connection, name)
+
+    def alias_moves(
+        self, reference: str, *, before: int | None = None, limit: int = 50
+    ) -> list[AliasMove]:
+        """Moves of `namespace/name@alias`, or of all aliases of `namespace/name`, newest first.
+
+        Those below ledger entry `before`, 1,000 at most. Raises NotFound, ReferenceRefused,
+        NameRefused.
+        """
+        with self._store.database.reading() as connection:
+            return aliases.moves(connection, reference, before=before, limit=limit)
+
+    def alias_at(self, alias: str, time: datetime) -> VersionInfo | None:
+        """The version that `namespace/name@alias` meant at a time, or None if it meant none then.
+
+        Times are those of the clocks of the people who moved it. Raises NotFound for an alias that
+        never was, InputError for a time without a time zone, ReferenceRefused, NameRefused.
+        """
+        with self._store.database.reading() as connection:
+            return aliases.at(connection, alias, time)
+
+    def yank(self, reference: str, *, reason: str, severity: str = "major") -> VersionInfo:
+        """Warn of a version: no name alone and no alias means it any more.
+
+        `severity` is "minor", "major", or "malicious": then nobody can use it, whatever they call
+        it. `reference` is a number or a digest. Raises AliasHeld unless it is malicious, Deleted,
+        InputError, and what `resolve` does.
+        """
+        return withdrawing.yank(self._store, reference, reason=reason, severity=severity)
+
+    def delete(self, reference: str, *, reason: str) -> VersionInfo:
+        """Take a version away; its number, digest and the reason stay, its files are collected.
+
+        What it holds cannot come in again. Raises AliasHeld, InputError, and what `resolve` does.
+        """
+        return withdrawing.delete(self._store, reference, reason=reason)
+
+    def restore(self, reference: str, *, reason: str, state: str | None = None) -> VersionInfo:
+        """Take the last yank or delete back: the version stands where it stood before.
+
+        With `state`, "yanked" or "deleted", only if that is where it stands now. A version that
+        nobody yanked or deleted stays as it is. Raises InputError, and what `resolve` does.
+        """
+        return withdrawing.restore(self._store, reference, reason=reason, state=state)
+
+    def record_build(self, location: str, base: str, versions: Mapping[str, str]) -> BuildInfo:
+        """Write down that versions, labels with their digests, were applied to a base.
+
+        `location` is the build's folder, `base` the id of what it was made from. Each version's log
+        has it. Raises LimitExceeded, InputError.
+        """
+        subjects = [Subject(label, digest) for label, digest in versions.items()]
+        return builds.record(self._store, location, base, subjects)
+
+    def builds(self, reference: str, *, limit: int = 50) -> list[BuildInfo]:
+        """The builds that a version went into, the newest first; raises what `resolve` does."""
+        with self._store.database.reading() as connection:
+            info = resolving.resolve(connection, reference)
+            return builds.of_version(connection, info.digest, limit)
+
+    def record_transfer(
+        self, digest: str, direction: str, remote: str, *, place: str, revision: str | None
+    ) -> None:
+        """Write down a "push" or "pull" of the version with this digest.
+
+        `place` is where at the remote it lies. Raises NotFound, LimitExceeded, InputError.
+        """
+        transfers.record(self._store, digest, direction, remote, place, revision)
+
+    def transfers(self, reference: str, *, limit: int = 50) -> list[TransferInfo]:
+        """Where a version went and came from, newest first; raises what `resolve` does."""
+        with self._store.database.reading() as connection:
+            info = resolving.resolve(connection, reference)
+            return transfers.of_version(connection, info.digest, limit)

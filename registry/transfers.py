@@ -1,0 +1,87 @@
+"""Transfers: where a version was pushed to and pulled from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, select
+
+from . import bounds
+from .database import schema
+from .ledger.entries import writable
+from .ledger.events import Event
+from .remotes.location import scheme
+from .store import Store
+from .versions import reading, storing
+
+PUSH, PULL = schema.DIRECTIONS
+MAX_TRANSFERS = 1_000
+
+_EVENTS = {PUSH: (Event.VERSION_PUSH, "to"), PULL: (Event.VERSION_PULL, "from")}
+
+
+@dataclass(frozen=True)
+class TransferInfo:
+    """A push or pull of a version; `revision` is the name that the remote gave its new state."""
+
+    direction: str
+    remote: str
+    revision: str | None
+    who: str
+    when: str
+    seq: int
+
+
+def remote_name(location: str) -> str:
+    """How a remote is written down: a folder with its full path, any other as it is.
+
+    Raises LimitExceeded for one that is too long to be written down.
+    """
+    full = location if scheme(location) else str(Path(location).expanduser().absolute())
+    name = str(writable(full))
+    bounds.check_text("the place of a remote", name, schema.MAX_LOCATION)
+    return name
+
+
+def record(
+    store: Store, digest: str, direction: str, remote: str, place: str, revision: str | None
+) -> None:
+    """Write down that a version went to or came from `place`, which is at `remote`.
+
+    Raises NotFound, LimitExceeded, InputError.
+    """
+    event, preposition = _EVENTS[direction]
+    bounds.check_text("the revision of a remote", revision)
+    with store.database.writing() as connection:
+        subject = reading.require(connection, digest).subject
+        detail = {preposition: place, "revision": revision}
+        values = {
+            "seq": store.ledger.append(connection, event, subject, detail),
+            "remote_id": _remote(connection, remote),
+            "version_id": reading.identity(connection, digest),
+            "direction": direction,
+            "revision": revision,
+        }
+        connection.execute(insert(schema.transfer).values(**values))
+
+
+def of_version(connection: Connection, digest: str, limit: int) -> list[TransferInfo]:
+    """Pushes and pulls of a version, the newest first; raises NotFound."""
+    table, remote, ledger = schema.transfer, schema.remote, schema.ledger
+    query = (
+        select(table, remote.c.location, ledger.c.actor, ledger.c.time)
+        .join(remote, remote.c.id == table.c.remote_id)
+        .join(ledger, ledger.c.seq == table.c.seq)
+        .where(table.c.version_id == reading.identity(connection, digest))
+        .order_by(table.c.seq.desc())
+        .limit(min(limit, MAX_TRANSFERS))
+    )
+    return [
+        TransferInfo(row.direction, row.location, row.revision, row.actor, row.time, row.seq)
+        for row in connection.execute(query)
+    ]
+
+
+def _remote(connection: Connection, location: str) -> int:
+    table = schema.remote
+    row = connection.scalar(select(table.c.id).where(table.c.location == location))
+    return row or storing.inserted_id(connection, table, {"location": location})

@@ -1,0 +1,1 @@
+"""What keeps a registry well: the collector of what nobody needs, and the doctor."""

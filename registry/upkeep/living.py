@@ -1,0 +1,113 @@
+"""Which blobs living versions and their evaluations need, and what the others belonged to."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, union_all
+
+from ..database import schema
+
+CHUNK = 500
+ATTESTATION = "attestation"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Former:
+    """What a blob of deleted versions was: files such as `acme/capitals@3 patch.json`.
+
+    `deleted` is the time of the last deletion, as in 2026-01-31T12:00:00Z.
+    """
+
+    names: tuple[str, ...]
+    deleted: str
+
+
+def chunks(items: Iterable[_T], size: int = CHUNK) -> Iterator[list[_T]]:
+    """The items in lists of at most `size`."""
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+def is_deleted() -> ColumnElement[bool]:
+    """The condition that the last row of a version's standing says that it is deleted."""
+    table, last = schema.standing, schema.standing.alias("last")
+    newest = select(func.max(last.c.seq)).where(last.c.version_id == schema.version.c.id)
+    return (
+        select(table.c.seq)
+        .where(table.c.seq == newest.correlate(schema.version).scalar_subquery())
+        .where(table.c.state == schema.DELETED)
+        .correlate(schema.version)
+        .exists()
+    )
+
+
+def references() -> Select[Any]:
+    """Each file and attestation of each version: digest, path, namespace, name, number, id."""
+    found = []
+    for table, path in (
+        (schema.version_file, schema.version_file.c.path),
+        (schema.evaluation, literal(ATTESTATION)),
+    ):
+        joined = table.join(schema.version, schema.version.c.id == table.c.version_id).join(
+            schema.patch, schema.patch.c.id == schema.version.c.patch_id
+        )
+        found.append(
+            select(
+                table.c.digest.label("digest"),
+                path.label("path"),
+                schema.patch.c.namespace,
+                schema.patch.c.name,
+                schema.version.c.number,
+                schema.version.c.id.label("version_id"),
+                is_deleted().label("deleted"),
+            ).select_from(joined)
+        )
+    both = union_all(*found).subquery("reference")
+    return select(both)
+
+
+def needed(connection: Connection, digests: Sequence[str]) -> set[str]:
+    """Those of some blobs that a living version or an evaluation of one refers to."""
+    found: set[str] = set()
+    for part in chunks(digests):
+        for row in connection.execute(_about(part)):
+            if not row.deleted:
+                found.add(row.digest)
+    return found
+
+
+def former(connection: Connection, digests: Sequence[str]) -> Mapping[str, Former]:
+    """What those of some blobs were that deleted versions refer to."""
+    found: dict[str, Former] = {}
+    for part in chunks(digests):
+        for row in connection.execute(_about(part)):
+            if row.deleted:
+                time = _deletion(connection, row.version_id)
+                known = found.get(row.digest, Former((), time))
+                found[row.digest] = Former((*known.names, label(row)), max(known.deleted, time))
+    return found
+
+
+def label(row: Any) -> str:  # noqa: ANN401 - a row of `references`
+    """`namespace/name@3 patch.json`."""
+    return f"{row.namespace}/{row.name}@{row.number} {row.path}"
+
+
+def _about(digests: Sequence[str]) -> Select[Any]:
+    query = references()
+    return query.where(query.selected_columns.digest.in_(digests))
+
+
+def _deletion(connection: Connection, version: int) -> str:
+    query = (
+        select(func.max(schema.ledger.c.time))
+        .join(schema.standing, schema.standing.c.seq == schema.ledger.c.seq)
+        .where(schema.standing.c.version_id == version)
+        .where(schema.standing.c.state == schema.DELETED)
+    )
+    return str(connection.scalar(query))

@@ -1,0 +1,136 @@
+"""Lineage: what a version was made from, and what was made from it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from ..database import schema
+from . import reading
+from .reading import VersionInfo
+
+PARENT, SUPERSEDES = "parent", "supersedes"
+_BATCH = 200
+
+
+@dataclass(frozen=True, order=True)
+class Edge:
+    """That version `child` was made from `parent`, or supersedes it; both are digests."""
+
+    child: str
+    parent: str
+    relation: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The relatives of the version with the digest `of`, and of each the nearest first.
+
+    `ancestors` and `descendants` are digests; `versions` holds what is known of them, and lacks
+    those that are not here. `complete` is false if there are more than were asked for.
+    """
+
+    of: str
+    ancestors: tuple[str, ...]
+    descendants: tuple[str, ...]
+    edges: tuple[Edge, ...]
+    versions: Mapping[str, VersionInfo]
+    complete: bool
+
+
+Step = Callable[[Connection, Sequence[str], int], list[Edge]]
+
+
+def of(connection: Connection, digest: str, *, limit: int) -> Lineage:
+    """Follow parents and children of a version, at most `limit` of each."""
+    above, up, all_above = _follow(connection, digest, _parents, limit)
+    below, down, all_below = _follow(connection, digest, _children, limit)
+    return Lineage(
+        of=digest,
+        ancestors=tuple(above),
+        descendants=tuple(below),
+        edges=tuple(dict.fromkeys((*up, *down))),
+        versions=_known(connection, [digest, *above, *below]),
+        complete=all_above and all_below,
+    )
+
+
+def _follow(
+    connection: Connection, start: str, step: Step, limit: int
+) -> tuple[list[str], list[Edge], bool]:
+    """Relatives breadth first, the edges to them, and whether these are all.
+
+    Digests cannot form a circle, but rows from elsewhere might.
+    """
+    seen = {start: None}
+    edges: list[Edge] = []
+    level = [start]
+    while level:
+        found = step(connection, level, limit + len(seen))
+        level = []
+        for edge in found:
+            for end in (edge.parent, edge.child):
+                if end in seen:
+                    continue
+                if len(seen) > limit:
+                    return list(seen)[1:], edges, False
+                seen[end] = None
+                level.append(end)
+            edges.append(edge)
+    return list(seen)[1:], edges, True
+
+
+def _parents(connection: Connection, digests: Sequence[str], most: int) -> list[Edge]:
+    """What these versions were made from; `most` of each relation and batch."""
+    own = schema.version.c.digest
+    return [
+        edge
+        for some in _batches(digests)
+        for edge in _edges(connection, own.in_(some), own.in_(some), most)
+    ]
+
+
+def _children(connection: Connection, digests: Sequence[str], most: int) -> list[Edge]:
+    """What was made from these versions; `most` of each relation and batch."""
+    made, instead = schema.version_parent.c.digest, schema.version.c.supersedes
+    return [
+        edge
+        for some in _batches(digests)
+        for edge in _edges(connection, made.in_(some), instead.in_(some), most)
+    ]
+
+
+def _edges(
+    connection: Connection, made: ColumnElement[bool], instead: ColumnElement[bool], most: int
+) -> list[Edge]:
+    version, parent = schema.version.c, schema.version_parent.c
+    parents = (
+        select(version.digest, parent.digest.label("other"))
+        .join_from(schema.version_parent, schema.version)
+        .where(made)
+        .order_by(version.id, parent.position)
+        .limit(most)
+    )
+    superseded = (
+        select(version.digest, version.supersedes.label("other"))
+        .where(instead, version.supersedes.is_not(None))
+        .order_by(version.id)
+        .limit(most)
+    )
+    return [
+        Edge(row.digest, row.other, relation)
+        for relation, query in ((PARENT, parents), (SUPERSEDES, superseded))
+        for row in connection.execute(query)
+    ]
+
+
+def _known(connection: Connection, digests: Sequence[str]) -> Mapping[str, VersionInfo]:
+    found: dict[str, VersionInfo] = {}
+    for some in _batches(digests):
+        chosen = reading.choose(schema.version.c.digest.in_(some))
+        found.update({info.digest: info for info in reading.infos(connection, chosen)})
+    return found
+
+
+def _batches(digests: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (digests[start : start + _BATCH] for start in range(0, len(digests), _BATCH))

@@ -1,0 +1,51 @@
+"""A ledger with a few entries, and what somebody needs who wants to change its past."""
+
+from collections.abc import Callable
+
+import pytest
+from weightpatch.registry.database import triggers
+from weightpatch.registry.registry import Registry
+
+
+@pytest.fixture
+def history(registry, make_draft) -> Registry:
+    """A registry with a ledger of five entries; the last three are of versions."""
+    registry.record("version.push", "somewhere")
+    for seed in range(3):
+        registry.publish(make_draft(seed=seed))
+    return registry
+
+
+@pytest.fixture
+def disarmed(history, sql, dialect) -> Registry:
+    """The same after somebody took away all that protects the ledger; `place` finds its rows."""
+    sql("CREATE TABLE copy AS SELECT *, seq AS place FROM ledger")
+    sql("DROP TABLE ledger" + ("" if dialect == "sqlite" else " CASCADE"))
+    sql("ALTER TABLE copy RENAME TO ledger")
+    return history
+
+
+@pytest.fixture
+def drop_trigger(sql, dialect) -> Callable[[str], None]:
+    """Take a trigger away, whatever table it is on."""
+
+    def drop(name: str) -> None:
+        if dialect == "sqlite":
+            sql(f"DROP TRIGGER {name}")
+            return
+        query = (
+            "SELECT relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE tgname = ?"
+        )
+        ((table,),) = sql(query, name)
+        sql(f"DROP TRIGGER {name} ON {table}")
+
+    return drop
+
+
+@pytest.fixture
+def unguarded(history, drop_trigger, dialect) -> Registry:
+    """The registry after somebody dropped all triggers, and nothing else."""
+    for trigger in triggers.declared(dialect):
+        drop_trigger(trigger)
+    return history

@@ -181,6 +181,7 @@ def _logs(of: Population) -> Iterator[Question]:
     yield Question("log", "of yanks by an actor who made none", [log(action=YANK, actor="user0")])
     yield Question("log", "since the middle", [log(since=time_of(of.size // 2))])
     yield Question("log", "until the middle", [log(until=time_of(of.size // 2))])
+    yield Question("log", "until nearly the end", [log(until=time_of(of.size * 19 // 20))])
     yield Question("log", "since the beginning", [log(since=time_of(0))])
     starts = np.random.default_rng(7).integers(of.size // 4, of.size // 2, WORDINGS).tolist()
     days = [(time_of(one), time_of(one + of.size // 10)) for one in starts]

@@ -264,16 +264,6 @@ def test_a_blob_taken_away_in_between_is_put_back(robbed, make_draft, make_patch
     assert evaluation.path.is_file()
 
 
-def test_blobs_taken_away_again_and_again_end_in_an_error(robbed, make_draft, make_patch):
-    for verb, subject in [(robbed.publish, make_draft()), (robbed.admit, make_patch())]:
-        robbed._store.blobs.times = 1_000
-        with pytest.raises(BlobLost, match="taken away"):
-            verb(subject)
-    robbed._store.blobs.times = 0
-    assert robbed.versions() == []
-    assert len(robbed.log()) == 1
-
-
 def test_sql_in_any_field_is_only_text(registry, make_draft, make_evaluation, sql):
     evil = "'); DROP TABLE version; --"
     before = sql("SELECT count(*) FROM version")

@@ -77,7 +77,10 @@ def prepare(size: int, work: Path) -> Synthetic:
 def _form() -> str:
     """What a kept registry must agree with: its rows, tables, indexes and triggers."""
     tables = {
-        name: [*map(repr, table.columns), *sorted(str(index.name) for index in table.indexes)]
+        name: [
+            *map(repr, table.columns),
+            *sorted(repr(index.columns.keys()) for index in table.indexes),
+        ]
         for name, table in schema.metadata.tables.items()
     }
     return sha256(repr((FORM, tables, triggers.declared("sqlite"))).encode())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, tuple_
 
 from ...patches.errors import InputError, LimitExceeded, NameRefused
 from ...patches.format import jsonfile
@@ -154,6 +154,9 @@ class Filter:
 
 
 EVERYTHING = Filter()
+_FEW = 10_000
+"""Entries of a span of time below which its ends are looked up, not walked to."""
+_EXACT = ("patch", "digest", "actor", "action")
 
 
 def read(
@@ -163,39 +166,61 @@ def read(
     before: int | None = None,
     limit: int = 50,
 ) -> list[LedgerEntry]:
-    """Entries that the filter lets through, from the newest down, below number `before`."""
+    """Entries that the filter lets through, from the newest down, below number `before`.
+
+    Newest is the highest number, or the latest time if the filter asks for times and nothing else.
+    """
     table = schema.ledger
-    rows = select(table.c.body, table.c.entry_hash).order_by(table.c.seq.desc())
-    for name in ("patch", "digest", "actor", "action"):
-        value = getattr(wanted, name)
-        if value is not None:
-            rows = rows.where(table.c[name] == value)
-    if before is not None:
-        rows = rows.where(table.c.seq < before)
+    rows = select(table.c.body, table.c.entry_hash)
+    same = [(table.c[name], getattr(wanted, name)) for name in _EXACT]
+    narrow = [column == value for column, value in same if value is not None]
     times = _times(wanted)
-    if times is not None:
-        ends = connection.execute(_ends(times)).one()
-        rows = rows.where(table.c.seq.between(ends[0], ends[1]), times)
+    if times and not narrow:
+        rows = rows.where(*times).order_by(table.c.time.desc(), table.c.seq.desc())
+        if before is not None:
+            last = select(table.c.time, table.c.seq).where(table.c.seq == before)
+            rows = rows.where(tuple_(table.c.time, table.c.seq) < last.scalar_subquery())
+    else:
+        rows = rows.where(*narrow).order_by(table.c.seq.desc())
+        if before is not None:
+            rows = rows.where(table.c.seq < before)
+        if times:
+            rows = _within(connection, rows, wanted)
     found = connection.execute(rows.limit(min(limit, MAX_PAGE)))
     return [_entry(body, entry) for body, entry in found]
 
 
-def _times(wanted: Filter) -> ColumnElement[bool] | None:
-    """The condition on an entry's time, if the filter has one."""
-    time = schema.ledger.c.time
+def _within(
+    connection: Connection, rows: Select[bytes, bytes], wanted: Filter
+) -> Select[bytes, bytes]:
+    """The rows of a span of time, found along the index of what else the filter asks for."""
+    table, times = schema.ledger, _times(wanted)
+    # Without the text added to it, SQLite might walk along the index of times instead.
+    rows = rows.where(*_times(wanted, table.c.time.concat("")))
+    few = select(table.c.seq).where(*times).limit(_FEW).subquery()
+    count = connection.scalar(select(func.count()).select_from(few)) or 0
+    if wanted.until is None and count == _FEW:
+        return rows
+    first, last = connection.execute(_ends(times)).one()
+    return rows.where(table.c.seq.between(first, last))
+
+
+def _times(
+    wanted: Filter, time: ColumnElement[str] = schema.ledger.c.time
+) -> list[ColumnElement[bool]]:
+    """The conditions on an entry's time, if the filter has any."""
     ends = [(wanted.since, time.__ge__), (wanted.until, time.__le__)]
-    found = [compare(moment) for moment, compare in ends if moment is not None]
-    return and_(*found) if found else None
+    return [compare(moment) for moment, compare in ends if moment is not None]
 
 
-def _ends(times: ColumnElement[bool]) -> Select[int, int]:
+def _ends(times: list[ColumnElement[bool]]) -> Select[int, int]:
     """The first and last number of an entry of these times, out of the index of times alone.
 
     Clocks go back, so that entries are not in the order of their times. `+ 0` keeps SQLite from
     walking along the numbers instead.
     """
     seq = schema.ledger.c.seq + 0
-    return select(func.min(seq), func.max(seq)).where(times)
+    return select(func.min(seq), func.max(seq)).where(*times)
 
 
 def _spelled(time: datetime | None) -> str | None:

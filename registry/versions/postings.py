@@ -52,13 +52,10 @@ class Postings:
         there = [value for query in _together(any_one) for value in connection.scalars(query).all()]
         return replace(self, values=there)
 
-    def count(self, connection: Connection) -> int:
-        """How many there are; bounded for each value."""
-        return sum(
-            count
-            for query in _together([_counted(part) for part in self._parts()])
-            for count in connection.scalars(query)
-        )
+    def counts(self, connection: Connection) -> list[int]:
+        """How many there are for each value, up to the bound."""
+        queries = _together([_counted(part) for part in self._parts()])
+        return [count for query in queries for count in connection.scalars(query)]
 
     def page(
         self,
@@ -87,10 +84,15 @@ class Postings:
 
 
 def rarest(connection: Connection, postings: Sequence[Postings]) -> Postings:
-    """The one that finds fewest versions, as far as they are counted; the first of equals."""
+    """The one that finds fewest versions, as far as they are counted; the first of equals.
+
+    One of which a value has more than are counted comes after all others.
+    """
     if len(postings) == 1:
         return postings[0]
-    return min(postings, key=lambda each: each.count(connection))
+    counts = [each.counts(connection) for each in postings]
+    ranks = [(COUNTED in each, sum(each)) for each in counts]
+    return postings[ranks.index(min(ranks))]
 
 
 def _counted(part: Select[int]) -> Select[int]:

@@ -32,7 +32,7 @@ def rare(connection: Connection, conditions: Sequence[ScoreCondition]) -> list[P
             .limit(postings.COUNTED)
         )
         each = Postings(few.subquery().c.version_id, exact=False)
-        if each.count(connection) < postings.COUNTED:
+        if sum(each.counts(connection)) < postings.COUNTED:
             found.append(each)
     return found
 

@@ -63,37 +63,37 @@ class App:
 
         return open_base(spec, cache=cache)
 
-    def patches(self, references: Sequence[str], *, for_use: bool = False) -> "list[Patch]":
+    def patches(self, references: Sequence[str], *, to_read: bool = False) -> "list[Patch]":
         """The versions that REFs name: folders as they are, all else from the registry.
 
-        What there is to say against a version is told; for use, a malicious one is refused, also
-        one in a folder, if the registry knows it.
+        What there is to say against a version is told; a malicious one is refused unless it is only
+        to be read, also one in a folder, if the registry knows it.
         """
-        if all(map(is_folder, references)) and not (for_use and self._has_registry()):
+        if all(map(is_folder, references)) and (to_read or not self._has_registry()):
             return [_open_folder(reference) for reference in references]
         with self.registry() as registry:
-            return [self._opened(registry, one, for_use=for_use) for one in references]
+            return [self._opened(registry, one, to_read=to_read) for one in references]
 
-    def _opened(self, registry: "Registry", reference: str, *, for_use: bool) -> "Patch":
+    def _opened(self, registry: "Registry", reference: str, *, to_read: bool) -> "Patch":
         from ..registry.errors import NotFound
 
         if not is_folder(reference):
-            info = registry.resolve(reference)
-            patch = registry.patch(f"sha256:{info.digest}", for_use=for_use)
-            self.caution(info, for_use=for_use)
+            info = registry.resolve(reference, to_read=to_read)
+            patch = registry.patch(f"sha256:{info.digest}", to_read=to_read)
+            self.caution(info, to_read=to_read)
             return patch
         patch = _open_folder(reference)
-        if for_use:
-            registry.require_usable(_held(patch))
+        if not to_read:
+            registry.require_usable(held(patch))
             with suppress(NotFound):
-                self.caution(registry.resolve(f"sha256:{patch.digest}"), for_use=True)
+                self.caution(registry.resolve(f"sha256:{patch.digest}"))
         return patch
 
-    def caution(self, info: "VersionInfo", *, for_use: bool) -> None:
-        """Say that a version was withdrawn, and which one takes its place."""
+    def caution(self, info: "VersionInfo", *, to_read: bool = False) -> None:
+        """Say that a version was withdrawn and, to its users, which one takes its place."""
         if info.standing:
             self.output.note(f"warning: {info.label} was {info.standing}")
-        if info.superseded_by and for_use:
+        if info.superseded_by and not to_read:
             newer = " and ".join(info.superseded_by)
             self.output.note(f"note: {info.label} is superseded by {newer}")
 
@@ -106,7 +106,7 @@ class App:
 
         if not is_folder(reference):
             with self.registry() as registry:
-                return registry.resolve(reference)
+                return registry.resolve(reference, to_read=True)
         if not self._has_registry():
             return None
         with self.registry() as registry, suppress(NotFound):
@@ -181,7 +181,7 @@ class App:
         self.output.data(kind, {**asdict(version), **scores})
         state = "stored as" if version.is_new else "already known as"
         self.output.line(f"{state} {version.label}  sha256:{version.digest}")
-        self.caution(version, for_use=True)
+        self.caution(version)
         if version.supersedes != (supersedes or version.supersedes):
             self.output.note(
                 "warning: a version never changes, so it does not say that it supersedes another"
@@ -250,7 +250,7 @@ class App:
             with self.registry() as registry:
                 for version in versions:
                     with suppress(NotFound, Deleted):
-                        found.append(registry.patch(f"sha256:{version.digest}"))
+                        found.append(registry.patch(f"sha256:{version.digest}", to_read=True))
         except RegistryMissing:
             return []
         return found
@@ -291,7 +291,7 @@ def timestamp() -> str:
     return now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _held(patch: "Patch") -> list[str]:
+def held(patch: "Patch") -> list[str]:
     """Digests of a version and of the deltas that it holds."""
     from ..patches.format.patch import DELTA
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..patches.errors import VerificationFailed
-from .output import Output
+from .output import Output, counted
 
 if TYPE_CHECKING:
     from ..registry.registry import LedgerReport
@@ -27,6 +27,5 @@ def show_verification(output: Output, report: "LedgerReport") -> None:
             why=report.flaw,
             hint="compare with a copy of the database from before",
         )
-    output.line(
-        f"the ledger is sound: {report.sound} entries, each with the hash of the one before"
-    )
+    entries = counted(report.sound, "entry", "entries")
+    output.line(f"the ledger is sound: {entries}, each with the hash of the one before")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
@@ -37,7 +38,28 @@ class RegularFile(click.Path):
         return path
 
 
+class Reason(click.ParamType[str]):
+    """A reason that says something."""
+
+    name = "reason"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """The reason; fails with click's usage error."""
+        if not str(value).strip():
+            self.fail("say why, for those who meet the version later", param, ctx)
+        return str(value)
+
+
 class _Command(click.Command):
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002
+        """The first paragraph whole, for the list of a group's commands, which wraps it."""
+        return " ".join(cleandoc(self.help or "").partition("\n\n")[0].split())
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Examples as they are, not re-wrapped."""
         if self.epilog:

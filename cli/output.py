@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -17,6 +17,8 @@ WIDE = 1000
 GAP = 3
 NARROW = 24
 """The last column, which is wrapped, is never narrower than this."""
+SLIM = 12
+"""Nor are the other columns that may be wrapped than this."""
 TENSORS = 10
 """Lines for people about single tensors; a program gets all of them."""
 
@@ -56,8 +58,17 @@ class Output:
         if not self.as_json:
             click.echo(printable(text), err=True)
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table for people; numbers stand to the right, only the last column is wrapped."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        *,
+        wrapped: Collection[str] = (),
+    ) -> None:
+        """A table for people; numbers stand to the right.
+
+        Only the last column is wrapped, and those `wrapped` names if it still is too wide.
+        """
         if self.as_json or not rows:
             return
         from rich import box
@@ -70,12 +81,15 @@ class Output:
             numbers = all(isinstance(row[index], int | float) for row in rows)
             last = index == len(columns) - 1
             table.add_column(
-                column, justify="right" if numbers else "left", no_wrap=not last, overflow="fold"
+                column,
+                justify="right" if numbers else "left",
+                no_wrap=not (last or column in wrapped),
+                overflow="fold",
             )
         for row in rows:
             table.add_row(*(Text(printable(_cell(value).replace("\n", " "))) for value in row))
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
-        width = max(width, _least_width(columns, rows))
+        width = max(width, _least_width(columns, rows, wrapped))
         Console(file=sys.stdout, width=width, highlight=False).print(table)
 
     def fields(self, pairs: Sequence[tuple[str, object]]) -> None:
@@ -87,13 +101,20 @@ class Output:
             self.line(f"{name:<{indent}}" + f"\n{'':<{indent}}".join(lines))
 
 
-def _least_width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
-    """Columns that a table needs so that no identifier is cut; only the last may be narrow."""
+def _least_width(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], wrapped: Collection[str]
+) -> int:
+    """Columns that a table needs so that no identifier is cut; those that wrap may be narrow."""
     widest = [
         max(len(column), *(len(_cell(row[index])) for row in rows))
         for index, column in enumerate(columns)
     ]
-    return sum(widest[:-1]) + GAP * len(columns) + min(widest[-1], NARROW)
+    least = [
+        min(wide, max(SLIM, len(column))) if column in wrapped else wide
+        for column, wide in zip(columns, widest, strict=True)
+    ]
+    last = SLIM if wrapped else NARROW
+    return sum(least[:-1]) + GAP * (len(columns) - 1) + min(widest[-1], last)
 
 
 def size(number: int) -> str:
@@ -104,6 +125,11 @@ def size(number: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: `1 entry`, `2 entries`."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 def moment(time: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .output import Output, size
+from .paging import next_page, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +34,10 @@ class Before(click.ParamType[str]):
         return digest
 
 
-def show_page(
-    output: Output, kind: str, versions: "Sequence[VersionInfo]", limit: int, again: str
-) -> None:
-    """The versions; if there may be more, how `again` shows the next page."""
-    following = f"{DIGEST}{versions[-1].digest}" if versions and len(versions) == limit else None
+def show_page(output: Output, kind: str, found: "Sequence[VersionInfo]", limit: int) -> None:
+    """A page of versions, for which `one_more` was asked, and how to go on if there are more."""
+    versions, more = split(found, limit)
+    following = f"{DIGEST}{versions[-1].digest}" if more else None
     output.data(kind, {"versions": [asdict(each) for each in versions], "before": following})
     output.table(
         ["version", "method", "size", "author", "created", "message"],
@@ -45,11 +45,15 @@ def show_page(
             [marked(v), v.method, size(v.delta_size), v.author, v.created[:10], v.message]
             for v in versions
         ],
+        wrapped=["author", "message"],
     )
     if following:
-        output.note(f"more: {again} --before {following}")
+        output.note(next_page(following))
 
 
 def marked(version: "VersionInfo") -> str:
     """The label, with a mark if the version was yanked or deleted."""
-    return f"{version.label} ({version.standing.state})" if version.standing else version.label
+    standing = version.standing
+    if standing is None:
+        return version.label
+    return f"{version.label} ({'malicious' if standing.malicious else standing.state})"

@@ -8,12 +8,16 @@ from pathlib import Path
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
+from weightpatch.registry.database import triggers
 from weightpatch.registry.database.connections import Database, locate
 from weightpatch.registry.database.schema import metadata
 
 
 def run(connection: Connection) -> None:
-    """Run what was asked for in one transaction."""
+    """Run what was asked for in one transaction, and make the triggers anew.
+
+    SQLite rebuilds a table without its triggers, and without a word.
+    """
     context.configure(
         connection=connection,
         target_metadata=metadata,
@@ -23,6 +27,7 @@ def run(connection: Connection) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
+        triggers.install(connection)
 
 
 given = context.config.attributes.get("connection")

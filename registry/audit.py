@@ -1,14 +1,11 @@
 """The registry's verbs for its ledger: what was done, and proof that nobody wrote it anew."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
 
 from .ledger import entries, history, verification
-from .ledger.attached import NEED_A_ROW
 from .ledger.checkpoints import Checkpoint
-from .ledger.entries import Filter, LedgerEntry, Subject
-from .ledger.events import Event
+from .ledger.entries import Filter, LedgerEntry
 from .ledger.proofs import EntryProof, GrowthProof
 from .ledger.verification import LedgerReport
 from .store import Store
@@ -20,25 +17,6 @@ class Audit:
     """What a `Registry` says about its own past."""
 
     _store: Store
-
-    def record(
-        self,
-        action: str,
-        label: str,
-        digest: str | None = None,
-        detail: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write in the ledger what was done outside of the registry, as `Event` names it.
-
-        The entry is found under the version or patch that `label` or `digest` names. Raises
-        ManifestError for a detail that is not JSON, LimitExceeded; ValueError for another action,
-        or one that changes the registry itself, which has a verb of its own.
-        """
-        event = Event(action)
-        if event in NEED_A_ROW:
-            raise ValueError(f"{event} cannot be recorded without being done")
-        with self._store.database.writing() as connection:
-            self._store.ledger.append(connection, event, Subject(label, digest), detail)
 
     def log(
         self,
@@ -67,7 +45,7 @@ class Audit:
                     resolving.patch_row(connection, meant)
                     patch = meant.full_name
                 else:
-                    digest = resolving.resolve(connection, reference).digest
+                    digest = resolving.resolve(connection, reference, to_read=True).digest
             wanted = Filter.of(patch, digest, actor, action, since, until)
             return entries.read(connection, wanted, before=before, limit=limit)
 

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -12,9 +13,11 @@ from typing import BinaryIO
 from ..patches.digests import BLOCK, sha256, sha256_file
 from ..patches.errors import DigestMismatch, NoSpace, SizeMismatch
 from ..patches.format.manifest import FileRecord
+from ..patches.format.names import quoted
 from .errors import BlobLost
 
 PARTIAL = ".partial-"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -30,7 +33,13 @@ class BlobStore:
         self.root = root
 
     def path(self, digest: str) -> Path:
-        """Where the blob lies, or would lie."""
+        """Where the blob lies, or would lie; raises BlobLost for what is no sha256."""
+        if not _SHA256.fullmatch(digest):
+            raise BlobLost(
+                f"{quoted(digest)} is not the digest of a stored file",
+                why="no program of ours wrote that into the database",
+                hint="verify the ledger, and restore the database from a backup",
+            )
         return self.root / "sha256" / digest[:2] / digest
 
     def put_bytes(self, data: bytes) -> FileRecord:
@@ -177,5 +186,5 @@ def _lost(digest: str, what: str) -> BlobLost:
     return BlobLost(
         f"the stored file {digest[:12]} {what}",
         why="the registry knows it by its sha256",
-        hint="pull or publish the version again, which puts the file back",
+        hint="pull the version again, which puts the file back",
     )

@@ -10,6 +10,19 @@ from ..patches.requests import EditRequest
 from .database.checks import MAX_SHORT
 from .database.schema import LAST_NUMBER
 
+LAST_ROW = 2**63 - 1
+"""The highest number that a row can have in either database."""
+
+
+def page(limit: int, most: int) -> int:
+    """How many rows a page has: not below zero, and `most` at most."""
+    return max(0, min(limit, most))
+
+
+def row_number(number: int) -> int:
+    """The number of a row, or the nearest one that a database can compare with."""
+    return max(0, min(number, LAST_ROW))
+
 
 def check_manifest(manifest: Manifest) -> None:
     """Raise LimitExceeded or InputError unless the manifest fits."""

@@ -1,7 +1,7 @@
 """Builds: which versions were applied to which base, into which folder, by whom and when."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, insert, select
 
@@ -10,14 +10,18 @@ from .database import schema
 from .ledger.entries import Subject, writable
 from .ledger.events import Event
 from .store import Store
-from .versions import storing
+from .versions import holding, storing
 
 MAX_BUILDS = 1_000
 
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """One build: the folder that it was written to, its base, and the digests of its versions."""
+    """One build: the folder that it was written to, its base, and the digests of its versions.
+
+    `through` are the labels of the compositions in it that hold the version that was asked for,
+    where it is not in the build itself.
+    """
 
     location: str
     base: str
@@ -25,22 +29,26 @@ class BuildInfo:
     who: str
     when: str
     seq: int
+    through: tuple[str, ...] = ()
 
 
 def record(store: Store, location: str, base: str, versions: Sequence[Subject]) -> BuildInfo:
     """Write an entry for each version, so that each one's log has it, and the build under the last.
 
-    Raises LimitExceeded, InputError.
+    The last one names them all. Raises LimitExceeded, InputError; ValueError for no version, or one
+    without a digest.
     """
     location, base = writable(location), writable(base)
     bounds.check_text("the folder of a build", location, schema.MAX_LOCATION)
     bounds.check_text("the id of a base", base)
-    if not versions:
-        raise ValueError("a build holds a version at least")
+    if not versions or not all(one.digest for one in versions):
+        raise ValueError("a build holds a version at least, each with its digest")
     with store.database.writing() as connection:
-        detail = {"base": base, "out": location, "versions": [one.label for one in versions]}
-        for one in versions:
-            seq = store.ledger.append(connection, Event.BUILD_APPLY, one, detail)
+        detail = {"base": base, "out": location}
+        for one in versions[:-1]:
+            store.ledger.append(connection, Event.BUILD_APPLY, one, detail)
+        together = detail | {"versions": [[one.label, one.digest] for one in versions]}
+        seq = store.ledger.append(connection, Event.BUILD_APPLY, versions[-1], together)
         row = {"seq": seq, "location": location, "base": base}
         connection.execute(insert(schema.build).values(**row))
         members = [
@@ -52,15 +60,23 @@ def record(store: Store, location: str, base: str, versions: Sequence[Subject]) 
 
 
 def of_version(connection: Connection, digest: str, limit: int) -> list[BuildInfo]:
-    """The builds that a version went into, the newest first."""
+    """The builds that a version went into, itself or in a composition, the newest first."""
+    held = {info.digest: info.label for info in holding.holders(connection, digest)}
     table = schema.build_version
     query = (
         select(table.c.seq)
-        .where(table.c.digest == digest)
+        .where(table.c.digest.in_([digest, *held]))
+        .distinct()
         .order_by(table.c.seq.desc())
-        .limit(min(limit, MAX_BUILDS))
+        .limit(bounds.page(limit, MAX_BUILDS))
     )
-    return _builds(connection, connection.scalars(query).all())
+    found = _builds(connection, connection.scalars(query).all())
+    return [
+        build
+        if digest in build.versions
+        else replace(build, through=tuple(held[one] for one in build.versions if one in held))
+        for build in found
+    ]
 
 
 def _builds(connection: Connection, seqs: Sequence[int]) -> list[BuildInfo]:

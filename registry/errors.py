@@ -7,13 +7,15 @@ WeightpatchError
     ├── SchemaTooNew      E_SCHEMA_NEW    the database belongs to a newer weightpatch
     ├── DatabaseFailed    E_DATABASE      the database gave an error
     ├── BlobLost          E_BLOB          a stored file is missing or damaged
+    ├── BlobsOfAnother    E_HOME          a folder of blobs that belongs to another registry
     ├── ReferenceRefused  E_REFERENCE     not a reference to a version
+    ├── QueryRefused      E_QUERY         what is looked for makes no sense
     ├── NotFound          E_NOT_FOUND     nothing of that name or digest
     ├── Ambiguous         E_AMBIGUOUS     several things have that digest prefix
     ├── NameTooAlike      E_NAME_ALIKE    a name that reads like another one
     ├── VersionClash      E_CLASH         a known version, with other content
     ├── Yanked            E_YANKED        a version that was withdrawn
-    ├── Deleted           E_DELETED       a version of which only its tombstone is left
+    ├── Deleted           E_DELETED       a version that was deleted
     ├── AliasHeld         E_ALIAS         an alias stands in the way
     └── HistoryRewritten  E_HISTORY       the ledger is not the one that a checkpoint was made of
                                            (exit 3)
@@ -21,7 +23,7 @@ WeightpatchError
 
 from pathlib import Path
 
-from ..patches.errors import WeightpatchError
+from ..patches.errors import InputError, WeightpatchError
 
 
 class RegistryError(WeightpatchError):
@@ -58,10 +60,22 @@ class BlobLost(RegistryError):
     code = "E_BLOB"
 
 
+class BlobsOfAnother(RegistryError):
+    """The folder holds the blobs of another registry."""
+
+    code = "E_HOME"
+
+
 class ReferenceRefused(RegistryError):
     """A text that does not refer to a version."""
 
     code = "E_REFERENCE"
+
+
+class QueryRefused(RegistryError, InputError):
+    """What is looked for can be in no version."""
+
+    code = "E_QUERY"
 
 
 class NotFound(RegistryError):
@@ -95,7 +109,7 @@ class Yanked(RegistryError):
 
 
 class Deleted(RegistryError):
-    """A version that was deleted: its number, digest and the reason are all that is left."""
+    """A version that was deleted: it is not used, and its files are not kept; its rows are."""
 
     code = "E_DELETED"
 

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from ..patches.evaluation.base import Evaluation, Mean, Score
 from ..patches.format.manifest import FileRecord
-from . import bounds
+from . import bounds, ownership
 from .attestations import Attestation
 from .blobs import BlobStore
 from .database import schema
 from .ledger.entries import writable
 from .ledger.events import Event
 from .store import Store
-from .versions import derived, reading, storing
+from .versions import derived, reading, standing, storing
 
 HERE = "here"
 """The origin of an evaluation that was measured by this registry."""
@@ -52,13 +52,19 @@ class EvaluationInfo:
 def record(
     store: Store, version_digest: str, base: str, evaluation: Evaluation, *, origin: str = HERE
 ) -> str:
-    """Store an evaluation unless it is there; gives its attestation's digest; raises NotFound."""
+    """Store an evaluation unless it is there, and give its attestation's digest.
+
+    Raises NotFound, and Deleted for a version that may not be used.
+    """
     data = Attestation(version_digest, base, evaluation).to_bytes()
     attestation = Attestation.from_bytes(data)
     bounds.check_evaluation(attestation.evaluation)
     file = store.blobs.put_bytes(data)
     with store.database.writing() as connection:
+        ownership.claim(connection, store.blobs)
         info = reading.require(connection, version_digest)
+        if info.standing and info.standing.deleted:
+            raise standing.deleted(info.label, info.standing)
         known = _origin(connection, file.sha256)
         if known == HERE or (known and origin != HERE):
             return file.sha256
@@ -83,14 +89,10 @@ def of_version(
     connection: Connection, blobs: BlobStore, version_digest: str
 ) -> list[EvaluationInfo]:
     """Evaluations of a version, the newest first; raises NotFound."""
-    reading.require(connection, version_digest)
+    version = reading.identity(connection, version_digest)
+    means = _means(connection, version)
     table = schema.evaluation
-    query = (
-        select(table)
-        .join(schema.version, schema.version.c.id == table.c.version_id)
-        .where(schema.version.c.digest == version_digest)
-        .order_by(table.c.id.desc())
-    )
+    query = select(table).where(table.c.version_id == version).order_by(table.c.id.desc())
     return [
         EvaluationInfo(
             digest=row.digest,
@@ -100,7 +102,7 @@ def of_version(
             base=row.base,
             created=row.recorded,
             environment=json.loads(row.environment),
-            means=_means(connection, row),
+            means=means.get(row.id, {}),
             origin=row.origin,
         )
         for row in connection.execute(query).all()
@@ -144,14 +146,19 @@ def _insert(
     derived.index_evaluation(connection, row, evaluation)
 
 
-def _means(connection: Connection, row: Row[Any]) -> Mapping[str, Mean]:
-    table = schema.mean.c
+def _means(connection: Connection, version: int) -> Mapping[int, Mapping[str, Mean]]:
+    """The averages of all evaluations of a version, by row number and measure."""
+    table, evaluation = schema.mean.c, schema.evaluation
     query = (
-        select(table.measure, table.before, table.after, table["count"])
-        .where(table.evaluation_id == row.id)
-        .order_by(table.measure)
+        select(table.evaluation_id, table.measure, table.before, table.after, table["count"])
+        .join(evaluation, evaluation.c.id == table.evaluation_id)
+        .where(evaluation.c.version_id == version)
+        .order_by(table.evaluation_id, table.measure)
     )
-    return {measure: Mean(*values) for measure, *values in connection.execute(query)}
+    found: dict[int, dict[str, Mean]] = {}
+    for row, measure, *values in connection.execute(query):
+        found.setdefault(row, {})[measure] = Mean(*values)
+    return found
 
 
 def _values(row: int, score: Score) -> Mapping[str, Any]:

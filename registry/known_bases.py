@@ -60,7 +60,7 @@ def note(store: Store, base: BaseRecord, location: str) -> BaseInfo:
     _check(base.id, base.revision, location, base.tensors)
     with store.database.writing() as connection:
         row = _located(connection, location)
-        known = {} if row is None else _tensors(connection, row)
+        known = {} if row is None else tensors_of(connection, row)
         if row is not None and base.tensors.items() <= known.items():
             return _info(connection, row, is_new=False)
         if _agree(_sha256(known), _sha256(base.tensors)):
@@ -112,7 +112,7 @@ def _check(name: str, revision: str | None, location: str, tensors: Iterable[str
 
 
 def _remember(store: Store, connection: Connection, base: BaseRecord, location: str) -> BaseInfo:
-    fingerprint = _fingerprint(base.tensors)
+    fingerprint = fingerprint_of(base.tensors)
     row = _find(connection, fingerprint)
     is_new = row is None
     if row is None:
@@ -125,7 +125,7 @@ def _remember(store: Store, connection: Connection, base: BaseRecord, location: 
     return info
 
 
-def _fingerprint(tensors: Mapping[str, TensorRecord]) -> str:
+def fingerprint_of(tensors: Mapping[str, TensorRecord]) -> str:
     """What Checkpoint.fingerprint is for a checkpoint that has these tensors and no others."""
     forms = {
         name: [tensor.dtype, list(tensor.shape), tensor.sha256] for name, tensor in tensors.items()
@@ -200,7 +200,8 @@ def _digests(connection: Connection, base: int) -> Mapping[str, str]:
     return {row.name: row.sha256 for row in connection.execute(query)}
 
 
-def _tensors(connection: Connection, base: int) -> dict[str, TensorRecord]:
+def tensors_of(connection: Connection, base: int) -> dict[str, TensorRecord]:
+    """The tensors in the rows of a recorded checkpoint."""
     table = schema.base_tensor
     return {
         row.name: TensorRecord(row.dtype, tuple(json.loads(row.shape)), row.sha256)

@@ -1,16 +1,18 @@
 """The registry's verbs for the life of a version: aliases, yanks, deletions, builds, transfers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from . import builds, transfers
 from .builds import BuildInfo
 from .ledger.entries import Subject
+from .ledger.events import Event
 from .store import Store
 from .transfers import TransferInfo
-from .versions import aliases, resolving, standing, withdrawing
+from .versions import aliases, holding, resolving, standing, withdrawing
 from .versions.aliases import AliasMove
 from .versions.reading import VersionInfo
+from .versions.standing import Malicious
 
 
 class Life:
@@ -26,6 +28,23 @@ class Life:
         """
         with self._store.database.reading() as connection:
             standing.require_usable(connection, digests)
+
+    def malicious(self, digests: Iterable[str]) -> list[Malicious]:
+        """Which of these versions, and of those that are in them, are malicious.
+
+        `digests` are those of `require_usable`, which raises Yanked for what this gives.
+        """
+        with self._store.database.reading() as connection:
+            return standing.malicious(connection, digests)
+
+    def holders(self, reference: str) -> list[VersionInfo]:
+        """The compositions that a version is in, also through others, 1,000 at most, newest first.
+
+        Raises what `resolve` does.
+        """
+        with self._store.database.reading() as connection:
+            info = resolving.resolve(connection, reference, to_read=True)
+            return holding.holders(connection, info.digest)
 
     def move_alias(
         self, alias: str, reference: str | None, *, reason: str = "", expect: str | None = None
@@ -90,19 +109,31 @@ class Life:
         """
         return withdrawing.restore(self._store, reference, reason=reason, state=state)
 
-    def record_build(self, location: str, base: str, versions: Mapping[str, str]) -> BuildInfo:
-        """Write down that versions, labels with their digests, were applied to a base.
+    def record_build(self, location: str, base: str, versions: Sequence[Subject]) -> BuildInfo:
+        """Write down that versions, each with label and digest, were applied to a base.
 
         `location` is the build's folder, `base` the id of what it was made from. Each version's log
-        has it. Raises LimitExceeded, InputError.
+        has it. Raises LimitExceeded, InputError; ValueError for no version, or one without digest.
         """
-        subjects = [Subject(label, digest) for label, digest in versions.items()]
-        return builds.record(self._store, location, base, subjects)
+        return builds.record(self._store, location, base, versions)
+
+    def record_revert(self, label: str, digest: str, location: str) -> None:
+        """Write down that a version was taken out of the build in the folder `location` again.
+
+        Raises LimitExceeded, DatabaseFailed for a digest that is none.
+        """
+        detail = {"out": location}
+        with self._store.database.writing() as connection:
+            subject = Subject(label, digest)
+            self._store.ledger.append(connection, Event.BUILD_REVERT, subject, detail)
 
     def builds(self, reference: str, *, limit: int = 50) -> list[BuildInfo]:
-        """The builds that a version went into, the newest first; raises what `resolve` does."""
+        """The builds that a version went into, itself or in a composition, the newest first.
+
+        At most 1,000; `through` names the compositions. Raises what `resolve` does.
+        """
         with self._store.database.reading() as connection:
-            info = resolving.resolve(connection, reference)
+            info = resolving.resolve(connection, reference, to_read=True)
             return builds.of_version(connection, info.digest, limit)
 
     def record_transfer(
@@ -110,12 +141,13 @@ class Life:
     ) -> None:
         """Write down a "push" or "pull" of the version with this digest.
 
-        `place` is where at the remote it lies. Raises NotFound, LimitExceeded, InputError.
+        `place` is where at the remote it lies. Raises NotFound, LimitExceeded, InputError;
+        ValueError for another direction.
         """
         transfers.record(self._store, digest, direction, remote, place, revision)
 
     def transfers(self, reference: str, *, limit: int = 50) -> list[TransferInfo]:
         """Where a version went and came from, newest first; raises what `resolve` does."""
         with self._store.database.reading() as connection:
-            info = resolving.resolve(connection, reference)
+            info = resolving.resolve(connection, reference, to_read=True)
             return transfers.of_version(connection, info.digest, limit)

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from ..patches.checkpoints.checkpoint import Checkpoint
-from ..patches.evaluation.base import Evaluation
+from ..patches.digests import is_sha256
+from ..patches.evaluation.base import Evaluation, Mean
 from ..patches.format.manifest import BaseRecord
 from ..patches.format.names import check_patch_name
 from ..patches.format.patch import MANIFEST, Draft, Patch
@@ -21,6 +22,7 @@ from .known_bases import BaseInfo
 from .ledger.checkpoints import Checkpoint as LedgerCheckpoint
 from .ledger.entries import LedgerEntry, Subject
 from .ledger.events import Event
+from .ledger.proofs import EntryProof, GrowthProof
 from .ledger.verification import LedgerReport
 from .life import Life
 from .store import Clock, Store, utc_now
@@ -40,6 +42,7 @@ from .versions.lineage import Lineage
 from .versions.provenance import Provenance
 from .versions.query import Query
 from .versions.reading import VersionInfo
+from .versions.refs import DIGEST
 from .versions.score_conditions import ScoreCondition
 from .versions.standing import Standing
 
@@ -48,14 +51,17 @@ __all__ = [
     "BaseInfo",
     "BuildInfo",
     "Collection",
+    "EntryProof",
     "EvaluationInfo",
     "Event",
     "Facts",
     "Finding",
+    "GrowthProof",
     "LedgerCheckpoint",
     "LedgerEntry",
     "LedgerReport",
     "Lineage",
+    "Mean",
     "Mending",
     "Provenance",
     "Registry",
@@ -165,28 +171,28 @@ class Registry(Audit, Life):
         """
         return publishing.admit(self._store, patch)
 
-    def resolve(self, reference: str) -> VersionInfo:
+    def resolve(self, reference: str, *, to_read: bool = False) -> VersionInfo:
         """The version that `namespace/name`, `…@3`, `…@alias` or `sha256:…` means.
 
         A name alone means the highest number that is neither yanked nor deleted, an alias never a
-        version that is; a number or digest means a version whatever its `standing`. Raises
-        ReferenceRefused, NameRefused, NotFound, Ambiguous, Yanked, Deleted.
+        version that is, unless it is only `to_read`; a number or digest means a version whatever
+        its `standing`. Raises ReferenceRefused, NameRefused, NotFound, Ambiguous, Yanked, Deleted.
         """
         with self._store.database.reading() as connection:
-            return resolving.resolve(connection, reference)
+            return resolving.resolve(connection, reference, to_read=to_read)
 
-    def patch(self, reference: str, *, for_use: bool = False) -> Patch:
+    def patch(self, reference: str, *, to_read: bool = False) -> Patch:
         """Open a version from its blobs, each hashed.
 
-        Open it `for_use` to apply, compose, score or send it, and not only to look at it: a version
-        that is malicious is refused then. Raises what `resolve` does, Deleted, Yanked, BlobLost,
-        and DigestMismatch for a blob that was changed.
+        A malicious version, or one that holds such a one, is refused, unless it is only `to_read`:
+        to be looked at, and neither applied, composed, scored nor sent. Raises what `resolve` does,
+        Deleted, Yanked, BlobLost, and DigestMismatch for a blob that was changed.
         """
         with self._store.database.reading() as connection:
-            info = resolving.resolve(connection, reference)
+            info = resolving.resolve(connection, reference, to_read=to_read)
             if info.standing and info.standing.deleted:
                 raise standing.deleted(info.label, info.standing)
-            if for_use:
+            if not to_read:
                 standing.require_usable(connection, [info.digest])
             files = reading.files(connection, info.digest)
         blobs = self._store.blobs
@@ -256,7 +262,7 @@ class Registry(Audit, Life):
         Raises what `resolve` does.
         """
         with self._store.database.reading() as connection:
-            info = resolving.resolve(connection, reference)
+            info = resolving.resolve(connection, reference, to_read=True)
             return lineages.of(connection, info.digest, limit=limit)
 
     def provenance(self, reference: str) -> Provenance | None:
@@ -266,12 +272,12 @@ class Registry(Audit, Life):
         Raises what `resolve` does.
         """
         with self._store.database.reading() as connection:
-            info = resolving.resolve(connection, reference)
+            info = resolving.resolve(connection, reference, to_read=True)
             return provenances.find(connection, info.digest)
 
     def record_evaluation(
         self,
-        version_digest: str,
+        reference: str,
         base_fingerprint: str,
         evaluation: Evaluation,
         *,
@@ -281,17 +287,23 @@ class Registry(Audit, Life):
 
         `origin` is "here" for one that was measured here, else the place it was pulled from. The
         same evaluation again changes nothing, but that one which came from elsewhere and is then
-        measured here is from here. Raises NotFound if there is no such version; OSError,
-        InputError.
+        measured here is from here. `reference` may be a bare sha256 too. Raises what `resolve`
+        does, Deleted, OSError, InputError.
         """
+        with self._store.database.reading() as connection:
+            info = resolving.resolve(connection, _reference(reference))
         return evaluations.record(
-            self._store, version_digest, base_fingerprint, evaluation, origin=origin
+            self._store, info.digest, base_fingerprint, evaluation, origin=origin
         )
 
-    def evaluations(self, version_digest: str) -> list[EvaluationInfo]:
-        """What is known of a version's scores, the newest first; raises NotFound."""
+    def evaluations(self, reference: str) -> list[EvaluationInfo]:
+        """What is known of a version's scores, the newest first; raises what `resolve` does.
+
+        `reference` may be a bare sha256 too.
+        """
         with self._store.database.reading() as connection:
-            return evaluations.of_version(connection, self._store.blobs, version_digest)
+            info = resolving.resolve(connection, _reference(reference), to_read=True)
+            return evaluations.of_version(connection, self._store.blobs, info.digest)
 
     def record_base(self, checkpoint: Checkpoint, *, location: str) -> BaseInfo:
         """Remember a checkpoint, with the digests of all its tensors, and where it lies.
@@ -339,6 +351,11 @@ class Registry(Audit, Life):
     def facts(self) -> Facts:
         """Where the registry is and how large: for a report of a fault."""
         return facts.gather(self._store)
+
+
+def _reference(text: str) -> str:
+    """A reference, for a sha256 in full that is written without saying so, too."""
+    return f"{DIGEST}{text}" if is_sha256(text) else text
 
 
 def _given(home: Path | str | None, actor: str | None) -> tuple[Path, str]:

@@ -33,7 +33,7 @@ def push(
     Raises what `Registry.patch` and the remote's `push` do; Yanked for a malicious version.
     """
     remote = remote_name(location)
-    patch = registry.patch(reference, for_use=True)
+    patch = registry.patch(reference)
     evaluations = registry.evaluations(patch.digest)
     means = evaluations[0].means if evaluations else {}
     bundle = Bundle(

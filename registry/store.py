@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from secrets import token_hex
 from typing import Self
 
 from sqlalchemy import URL
@@ -15,9 +14,7 @@ from .blobs import BlobStore
 from .database import migrate
 from .database.connections import Database, file_of, locate
 from .errors import no_registry
-from .ledger import entries
-from .ledger.entries import Ledger, Subject
-from .ledger.events import Event
+from .ledger.entries import Ledger
 from .upgrading import Upgrade
 
 BLOBS = "blobs"
@@ -41,11 +38,7 @@ class Store:
     @classmethod
     def open(cls, url: str | None, home: Path, actor: str, now: Clock) -> Self:
         """Open what is there; raises RegistryMissing, SchemaTooOld, SchemaTooNew, NameRefused."""
-        location = locate(url, home)
-        file = file_of(location)
-        if file is not None and not file.is_file():
-            raise no_registry(file)
-        store = cls._at(location, home, actor, now)
+        store = cls._at(_existing(url, home), home, actor, now)
         try:
             with store.database.reading() as connection:
                 migrate.require_current(connection)
@@ -69,12 +62,7 @@ class Store:
         try:
             for folder in (home / BLOBS, file.parent if file else home):
                 folder.mkdir(parents=True, exist_ok=True)
-            upgrading.bring_up(store.database, store.blobs, store.ledger)
-            with store.database.writing() as connection:
-                if not entries.read(connection, limit=1):
-                    detail = {"id": token_hex(16) if identity is None else identity}
-                    subject = Subject("registry")
-                    store.ledger.append(connection, Event.REGISTRY_CREATE, subject, detail)
+            upgrading.bring_up(store.database, store.blobs, store.ledger, identity)
         except BaseException:
             store.database.close()
             raise
@@ -86,11 +74,7 @@ class Store:
 
         Raises RegistryMissing, SchemaTooNew, NameRefused, NoSpace, OSError.
         """
-        location = locate(url, home)
-        file = file_of(location)
-        if file is not None and not file.is_file():
-            raise no_registry(file)
-        store = cls._at(location, home, actor, now)
+        store = cls._at(_existing(url, home), home, actor, now)
         try:
             with store.database.reading() as connection:
                 migrate.require_registry(connection)
@@ -102,3 +86,12 @@ class Store:
     def _at(cls, location: URL, home: Path, actor: str, now: Clock) -> Self:
         journal = Ledger(actor, now, f"weightpatch {version('weightpatch')}")
         return cls(Database(location), BlobStore(home / BLOBS), journal)
+
+
+def _existing(url: str | None, home: Path) -> URL:
+    """Where the database is; raises RegistryMissing for a file that is not there."""
+    location = locate(url, home)
+    file = file_of(location)
+    if file is not None and not file.is_file():
+        raise no_registry(file)
+    return location

@@ -38,7 +38,7 @@ def remote_name(location: str) -> str:
     """
     full = location if scheme(location) else str(Path(location).expanduser().absolute())
     name = str(writable(full))
-    bounds.check_text("the place of a remote", name, schema.MAX_LOCATION)
+    _check_remote(name)
     return name
 
 
@@ -47,13 +47,17 @@ def record(
 ) -> None:
     """Write down that a version went to or came from `place`, which is at `remote`.
 
-    Raises NotFound, LimitExceeded, InputError.
+    Raises NotFound, LimitExceeded, InputError; ValueError for another direction than these two.
     """
+    if direction not in _EVENTS:
+        raise ValueError(f"a version goes by {PUSH} or {PULL}, not by {direction}")
     event, preposition = _EVENTS[direction]
+    remote, revision = writable(remote), writable(revision)
+    _check_remote(remote)
     bounds.check_text("the revision of a remote", revision)
     with store.database.writing() as connection:
         subject = reading.require(connection, digest).subject
-        detail = {preposition: place, "revision": revision}
+        detail = {preposition: place, "remote": remote, "revision": revision}
         values = {
             "seq": store.ledger.append(connection, event, subject, detail),
             "remote_id": _remote(connection, remote),
@@ -73,12 +77,16 @@ def of_version(connection: Connection, digest: str, limit: int) -> list[Transfer
         .join(ledger, ledger.c.seq == table.c.seq)
         .where(table.c.version_id == reading.identity(connection, digest))
         .order_by(table.c.seq.desc())
-        .limit(min(limit, MAX_TRANSFERS))
+        .limit(bounds.page(limit, MAX_TRANSFERS))
     )
     return [
         TransferInfo(row.direction, row.location, row.revision, row.actor, row.time, row.seq)
         for row in connection.execute(query)
     ]
+
+
+def _check_remote(name: str) -> None:
+    bounds.check_text("the place of a remote", name, schema.MAX_LOCATION)
 
 
 def _remote(connection: Connection, location: str) -> int:

@@ -8,9 +8,12 @@ import click
 from ..app import App
 from ..options import LIMIT, declare
 from ..output import moment
+from ..paging import next_page, one_more, split
 from ..times import Moment
+from ..version_table import marked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from ...registry.registry import AliasMove, Registry
@@ -43,6 +46,9 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=LIMIT, default=50, show_default=True, metavar="N", help="At most N moves."
 )
+@click.option(
+    "--before", type=click.IntRange(1, 2**53), metavar="#", help="Only moves below this number."
+)
 def command(
     app: App,
     reference: str,
@@ -51,6 +57,7 @@ def command(
     expect: str | None,
     time: "datetime | None",
     limit: int,
+    before: int | None,
     *,
     history: bool,
     remove: bool,
@@ -62,8 +69,12 @@ def command(
     """
     if sum([name is not None, history, time is not None, remove]) > 1:
         raise click.UsageError("NAME, --history, --at and --remove exclude one another")
+    if before is not None and not history:
+        raise click.UsageError("--before belongs to --history")
     if (reason and name is None and not remove) or (expect is not None and name is None):
         raise click.UsageError("--reason and --expect belong to a move: alias REF NAME")
+    if name is not None and "/" not in reference and "/" in name:
+        raise click.UsageError(f"REF comes first: weightpatch alias {name} {reference}")
     with app.registry() as registry:
         if name is not None:
             info = registry.resolve(reference)
@@ -72,7 +83,9 @@ def command(
         elif remove:
             _moved(app, registry.move_alias(reference, None, reason=reason))
         elif history:
-            _history(app, registry.alias_moves(reference, limit=limit))
+            found = registry.alias_moves(reference, before=before, limit=one_more(limit))
+            moves, more = split(found, limit)
+            _history(app, moves, more=more, older=before is not None)
         elif time is not None:
             _at(app, registry, reference, time)
         else:
@@ -90,14 +103,31 @@ def _moved(app: App, move: "AliasMove") -> None:
         app.output.line(f"{move.alias} {after}{before}")
 
 
-def _history(app: App, moves: "list[AliasMove]") -> None:
-    app.output.data("alias.history", {"moves": [asdict(move) for move in moves]})
+def _history(app: App, moves: "Sequence[AliasMove]", *, more: bool, older: bool) -> None:
+    following = moves[-1].seq if more else None
+    app.output.data(
+        "alias.history", {"moves": [asdict(move) for move in moves], "before": following}
+    )
     app.output.table(
         ["#", "time", "alias", "from", "to", "who", "reason"],
-        [[m.seq, moment(m.when), m.alias, m.before, m.after, m.who, m.reason] for m in moves],
+        [
+            [
+                m.seq,
+                moment(m.when),
+                m.alias.rpartition("@")[2],
+                _number(m.before),
+                _number(m.after),
+                m.who,
+                m.reason,
+            ]
+            for m in moves
+        ],
+        wrapped=["who", "reason"],
     )
+    if following:
+        app.output.note(next_page(following))
     if not moves:
-        app.output.note("no alias has moved yet")
+        app.output.note("there are no older moves" if older else "no alias has moved yet")
 
 
 def _at(app: App, registry: "Registry", reference: str, time: "datetime") -> None:
@@ -106,7 +136,7 @@ def _at(app: App, registry: "Registry", reference: str, time: "datetime") -> Non
     app.output.data(
         "alias.at", {"alias": reference, "time": when, "version": asdict(info) if info else None}
     )
-    meant = f"{info.label}  sha256:{info.digest}" if info else "nothing"
+    meant = f"{marked(info)}  sha256:{info.digest}" if info else "nothing"
     app.output.line(f"on {moment(when)} UTC {reference} meant {meant}")
 
 
@@ -123,14 +153,25 @@ def _list(app: App, registry: "Registry", reference: str) -> None:
         raise click.UsageError("name the alias: alias REF NAME")
     app.output.data(
         "alias.list",
-        {"aliases": {alias: asdict(info) for alias, (info, _) in found.items()}},
+        {
+            "aliases": {
+                alias: asdict(info)
+                | {"since": m.when, "who": m.who, "reason": m.reason, "seq": m.seq}
+                for alias, (info, m) in found.items()
+            }
+        },
     )
     app.output.table(
         ["alias", "version", "since", "who", "digest", "reason"],
         [
-            [f"{name}@{alias}", info.label, moment(m.when), m.who, info.digest[:12], m.reason]
+            [alias, marked(info), moment(m.when), m.who, info.digest[:12], m.reason]
             for alias, (info, m) in found.items()
         ],
+        wrapped=["who", "reason"],
     )
     if not found:
         app.output.note(f"{name} has no alias; make one with: weightpatch alias {name}@N NAME")
+
+
+def _number(label: str | None) -> str | None:
+    return label and f"@{label.rpartition('@')[2]}"

@@ -49,8 +49,9 @@ def command(
     """
     from ...patches.builds.apply import apply
     from ...patches.builds.record import is_build, read_record
+    from ...registry.registry import Subject
 
-    patches = app.patches(references, for_use=True)
+    patches = app.patches(references)
     checkpoint = app.base_for(patches, base)
     under = None
     if is_build(checkpoint.path):
@@ -68,7 +69,7 @@ def command(
         record = apply(
             checkpoint, patches, out, base=under, link=link, force=force, progress=progress
         )
-        versions = {patch.label: patch.digest for patch in patches}
+        versions = [Subject(patch.label, patch.digest) for patch in patches]
         place = str(out.resolve())
         record_done(lambda registry: registry.record_build(place, checkpoint.id, versions))
     app.remember(checkpoint, patches)

@@ -10,6 +10,7 @@ import click
 from ...patches.format.names import quoted
 from ..app import App
 from ..config import shown
+from ..harm import warn
 from ..options import declare
 from ..tensor_table import Row, fits, norm, operation, percentage, tensor_table
 
@@ -42,7 +43,9 @@ def command(app: App, build: Path, tensor: str | None) -> None:
 
     found = blame(build, tensor)
     known = _known(app, found.versions)
-    app.output.data("blame", _document(build, found, known))
+    inside = [version.digest for layer in found.record.layers for version in layer.patches]
+    harm = warn(app, shown(build), inside)
+    app.output.data("blame", {**_document(build, found, known), "holds_malicious": harm})
     _show_build(app, build, found.record)
     if tensor is None:
         _show_all(app, found.tensors)

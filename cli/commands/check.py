@@ -23,7 +23,7 @@ def command(app: App, references: tuple[str, ...]) -> None:
 
     if len(references) < 2:
         raise click.UsageError("check needs two patches at least")
-    findings = conflicts.check(app.patches(references))
+    findings = conflicts.check(app.patches(references, to_read=True))
     app.output.data("check", {"findings": [vars(finding) for finding in findings]})
     app.output.table(
         ["", "level", "between", "where", "finding"],

@@ -36,7 +36,7 @@ def command(
     from ...patches.draft import Origin
     from ...patches.tools import versions
 
-    patches = app.patches(references, for_use=True)
+    patches = app.patches(references)
     if not allow_conflicts:
         refuse_conflicts(conflicts.check(patches))
     checkpoint = app.base_for(patches, base)

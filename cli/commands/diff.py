@@ -44,7 +44,7 @@ def command(app: App, first: str, second: str) -> None:
     """
     from ...patches.diff import diff
 
-    one, other = app.patches([first, second])
+    one, other = app.patches([first, second], to_read=True)
     found = diff(one, other)
     app.output.data("diff", _document(one, other, found))
     app.output.line(_summary(found))

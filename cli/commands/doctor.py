@@ -11,7 +11,7 @@ import click
 from ...patches.errors import VerificationFailed
 from ..app import App
 from ..options import declare
-from ..output import size
+from ..output import counted, size
 
 if TYPE_CHECKING:
     from ...registry.registry import Facts, Finding, Mending
@@ -97,10 +97,11 @@ def _show_system(app: App, packages: Mapping[str, str]) -> None:
 
 def _show_facts(app: App, facts: "Facts") -> None:
     database = f"{facts.database}, {facts.server}, schema {facts.schema}"
-    blobs = f"{facts.blobs_folder}, {facts.blobs} files, {size(facts.blob_bytes)}"
+    blobs = f"{facts.blobs_folder}, {counted(facts.blobs, 'file')}, {size(facts.blob_bytes)}"
     holds = (
-        f"{facts.patches} patches, {facts.versions} versions, {facts.evaluations} evaluations, "
-        f"{facts.entries} ledger entries, {size(facts.database_bytes)}"
+        f"{counted(facts.patches, 'patch', 'patches')}, {counted(facts.versions, 'version')}, "
+        f"{counted(facts.evaluations, 'evaluation')}, "
+        f"{counted(facts.entries, 'ledger entry', 'ledger entries')}, {size(facts.database_bytes)}"
     )
     app.output.fields([("database", database), ("blobs", blobs), ("holds", holds)])
     app.output.line()

@@ -23,7 +23,7 @@ def command(app: App, reference: str, base: str | None, suite: str, device: str)
     from ...patches import plugins
     from ...patches.checkpoints.models import load_model
 
-    patch = app.patches([reference], for_use=True)[0]
+    patch = app.patches([reference])[0]
     checkpoint = app.base_for([patch], base)
     plugins.load("suites", suite)
     with app.registry() as registry, app.progress() as progress:

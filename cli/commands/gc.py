@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..app import App
+from ..app import App, now
 from ..options import declare
-from ..output import size
+from ..output import counted, size
 from ..spans import read_span, shown_span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...registry.registry import Collection
+    from ...registry.upkeep.garbage import Garbage
 
 WHY = {"deleted": "deleted", "orphan": "never came in", "trash": "left by an earlier run"}
 
@@ -37,6 +40,8 @@ def command(app: App, grace: timedelta, *, yes: bool) -> None:
     """
     with app.registry() as registry:
         found = registry.collect(grace=grace, dry_run=not yes)
+        later = () if found.items else registry.collect(grace=timedelta(), dry_run=True).items
+    waiting = [item for item in later if item.age < grace]
     app.output.data("gc", _json(found))
     app.output.table(
         ["size", "age", "why", "blob", "files"],
@@ -51,19 +56,33 @@ def command(app: App, grace: timedelta, *, yes: bool) -> None:
             for item in found.items
         ],
     )
-    _conclude(app, found)
+    _conclude(app, found, waiting, grace)
 
 
-def _conclude(app: App, found: "Collection") -> None:
+def _conclude(
+    app: App, found: "Collection", waiting: "Sequence[Garbage]", grace: timedelta
+) -> None:
     for digest in found.put_back:
         app.output.line(f"put back {digest[:12]}, which a version needs")
-    count = f"{len(found.items)} file{'' if len(found.items) == 1 else 's'}"
-    if not found.items:
+    count = _count(found.items)
+    if waiting:
+        # The clock of ages is that of the registry, to the second; the first of them is due then.
+        first = now() + grace - max(item.age for item in waiting)
+        total = size(sum(item.size for item in waiting))
+        verb = "waits" if len(waiting) == 1 else "wait"
+        app.output.line(
+            f"nothing yet; {_count(waiting)} ({total}) {verb} until {first:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    elif not found.items:
         app.output.line("there is nothing to collect")
     elif found.dry_run:
         app.output.line(f"would free {size(found.size)} in {count}; take them with --yes")
     else:
         app.output.line(f"freed {size(found.size)} in {count}")
+
+
+def _count(items: "Sequence[Garbage]") -> str:
+    return counted(len(items), "file")
 
 
 def _json(found: "Collection") -> dict[str, object]:

@@ -20,5 +20,14 @@ def command(app: App) -> None:
     with Registry.create(
         app.config.database, home=app.config.home, actor=app.config.actor, now=now
     ):
-        app.output.data("init", {"home": str(app.config.home)})
-        app.output.line(f"registry ready in {app.config.home}")
+        elsewhere = _shown(app.config.database)
+        app.output.data("init", {"home": str(app.config.home), "database": elsewhere})
+        at = f", its database at {elsewhere}" if elsewhere else ""
+        app.output.line(f"registry ready in {app.config.home}{at}")
+
+
+def _shown(url: str | None) -> str | None:
+    """The database's URL without its password and options."""
+    from sqlalchemy import make_url
+
+    return url and make_url(url).set(query={}).render_as_string(hide_password=True)

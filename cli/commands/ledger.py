@@ -13,6 +13,7 @@ from ..app import App
 from ..files import write_new
 from ..ledger import show_verification
 from ..options import RegularFile, declare
+from ..output import counted
 from . import log
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def verify(app: App, checkpoints: Sequence[Path], export: Path | None) -> None:
             report = verify_export(file, kept)
     show_verification(app.output, report)
     for one in kept:
-        app.output.line(f"it continues the checkpoint of {one.size} entries")
+        app.output.line(f"it continues the checkpoint of {_entries(one.size)}")
 
 
 @declare(
@@ -122,7 +123,7 @@ def prove(
         return
     write_new(out, [document.encode(), b"\n"])
     app.output.data("proof", {"out": str(out)})
-    app.output.line(f"{out}: for the checkpoint of {proof.checkpoint.size} entries")
+    app.output.line(f"{out}: for the checkpoint of {_entries(proof.checkpoint.size)}")
 
 
 @declare(
@@ -151,7 +152,7 @@ def check(app: App, proof: Path, checkpoints: Sequence[Path]) -> None:
     else:
         found.check(kept[0], kept[1])
         app.output.data("growth", {"from": kept[0].size, "to": kept[1].size})
-        app.output.line(f"it holds: {kept[0].size} entries grew to {kept[1].size}, none changed")
+        app.output.line(f"it holds: {_entries(kept[0].size)} grew to {kept[1].size}, none changed")
 
 
 @declare(
@@ -168,15 +169,32 @@ def export(app: App, out: Path | None) -> None:
             return
         write_new(out, registry.export_ledger())
     app.output.data("export", {"out": str(out)})
-    app.output.line(f"{out}: verify it with: weightpatch ledger verify --export")
+    app.output.line(f"{out}: verify it with: weightpatch ledger verify --export {out}")
 
 
 def _tell_entry(app: App, proof: "EntryProof", kept: "Checkpoint") -> None:
     record = proof.check(kept)
     app.output.data("entry", {"entry": record, "size": kept.size})
-    app.output.line(f"it holds: entry {record['seq']} is in the ledger of {kept.size} entries")
+    app.output.line(f"it holds: entry {record['seq']} is in the ledger of {_entries(kept.size)}")
     names = ("time", "actor", "action")
-    app.output.fields([*((name, record[name]) for name in names), ("of", record["subject"])])
+    subject, detail = record["subject"], record["detail"]
+    app.output.fields(
+        [
+            *((name, record[name]) for name in names),
+            ("of", subject["label"]),
+            ("digest", subject["digest"] or ""),
+            *((name, _plain(value)) for name, value in sorted(detail.items())),
+            ("tool", record["tool"]),
+        ]
+    )
+
+
+def _entries(number: int) -> str:
+    return counted(number, "entry", "entries")
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _checkpoint(file: Path) -> "Checkpoint":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..app import App
+from ..harm import warn
 from ..options import LIMIT, declare
 from ..version_table import DIGEST, marked
 
@@ -42,11 +43,13 @@ def command(app: App, reference: str, limit: int, *, dot: bool) -> None:
     """
     with app.registry() as registry:
         found = registry.lineage(reference, limit=limit)
-    app.output.data("lineage", _as_json(found))
+    of = found.versions.get(found.of)
+    harm = warn(app, of.label if of else reference, [found.of], own=found.of)
+    app.output.data("lineage", {**_as_json(found), "holds_malicious": harm})
     for line in _dot(found) if dot else _tree(found):
         app.output.line(line)
     if not found.complete:
-        app.output.note(f"there are more; they were followed to {limit} in each direction")
+        app.output.note(f"there may be more; they were followed to {limit} in each direction")
 
 
 def _as_json(lineage: "Lineage") -> dict[str, object]:
@@ -65,6 +68,7 @@ def _node(lineage: "Lineage", digest: str) -> dict[str, object]:
         "digest": digest,
         "version": info.label if info else None,
         "state": info.standing.state if info and info.standing else "listed" if info else None,
+        "severity": info.standing.severity if info and info.standing else None,
     }
 
 

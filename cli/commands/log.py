@@ -1,13 +1,41 @@
 """log: who changed what, and when."""
 
 from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
 
 import click
 
 from ..app import App
+from ..entry_detail import told
 from ..ledger import show_verification
 from ..options import LIMIT, declare
+from ..output import moment
+from ..paging import next_page, one_more, split
 from ..times import Moment
+
+
+class Action(click.ParamType[str]):
+    """What entries record, as `alias.move`; guesses what was meant by another word."""
+
+    name = "action"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """The action; fails with click's usage error."""
+        from ...registry.ledger.events import Event
+
+        text = str(value)
+        if text in set(Event):
+            return text
+        near = [one.value for one in Event if text and text in one.split(".")]
+        near = near or get_close_matches(text, list(Event), n=3)
+        guess = f"did you mean {' or '.join(near)}?" if near else f"it is one of {', '.join(Event)}"
+        return self.fail(f"the ledger knows no action {text!r}; {guess}", param, ctx)
 
 
 @declare(
@@ -19,7 +47,9 @@ from ..times import Moment
 )
 @click.argument("reference", metavar="[NS/NAME[@N]]", required=False)
 @click.option("--actor", metavar="WHO", help="Only what this actor did.")
-@click.option("--action", metavar="WHAT", help="Only entries such as version.publish.")
+@click.option(
+    "--action", type=Action(), metavar="WHAT", help="Only entries such as version.publish."
+)
 @click.option("--since", type=Moment(), metavar="TIME", help="From this time on.")
 @click.option("--until", type=Moment(last=True), metavar="TIME", help="Up to and with this time.")
 @click.option(
@@ -53,23 +83,24 @@ def command(
             show_verification(app.output, registry.verify_ledger())
         return
     with app.registry() as registry:
-        entries = registry.log(
+        found = registry.log(
             reference=reference,
             actor=actor,
             action=action,
             since=since,
             until=until,
             before=before,
-            limit=limit,
+            limit=one_more(limit),
         )
-    app.output.data("log", {"entries": [vars(entry) for entry in entries]})
+    entries, more = split(found, limit)
+    following = entries[-1].seq if more else None
+    app.output.data("log", {"entries": [vars(entry) for entry in entries], "before": following})
     app.output.table(
-        ["#", "time", "who", "what", "entry", "of"],
-        [[e.seq, _time(e.time), e.actor, e.action, e.entry_hash[:12], e.subject] for e in entries],
+        ["#", "time", "who", "what", "of", "detail"],
+        [[e.seq, moment(e.time), e.actor, e.action, e.subject, told(e)] for e in entries],
+        wrapped=["who", "detail"],
     )
-    if len(entries) == limit and entries[-1].seq > 1:
-        app.output.note(f"older entries: the same with --before {entries[-1].seq}")
-
-
-def _time(time: str) -> str:
-    return time.replace("T", " ").removesuffix("Z")
+    if following:
+        app.output.note(next_page(following))
+    if not entries:
+        app.output.note("no entry says that" if before is None else "there are no older entries")

@@ -19,9 +19,8 @@ def command(app: App, reference: str, remote: str) -> None:
 
     with app.registry() as registry, app.progress() as progress:
         info = registry.resolve(reference)
-        registry.require_usable([info.digest])
-        app.caution(info, for_use=True)
         pushed = push(registry, f"sha256:{info.digest}", remote, progress=progress)
+    app.caution(info)
     app.output.data("push", vars(pushed))
     state = "is already at" if pushed.already_there else "is now at"
     at = f" (commit {pushed.revision[:12]})" if pushed.revision else ""

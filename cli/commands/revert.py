@@ -57,4 +57,4 @@ def command(app: App, build: Path, base: str | None, out: Path | None) -> None:
 
 def _record(registry: "Registry", record: "BuildRecord", place: Path) -> None:
     for applied in record.patches:
-        registry.record("build.revert", applied.label, applied.digest, {"out": shown(place)})
+        registry.record_revert(applied.label, applied.digest, shown(place))

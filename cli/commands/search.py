@@ -1,12 +1,14 @@
 """search: versions by words, base, method, author, tensor, subject or score."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ...patches.errors import CheckpointRefused
 from ..app import App
+from ..config import user_path
 from ..options import LIMIT, declare
+from ..paging import one_more
 from ..version_table import Before, show_page
 
 if TYPE_CHECKING:
@@ -59,14 +61,21 @@ def command(
             " ".join(words) if words else None,
             base=None if base is None else _base(app, base),
             scores=scores,
-            limit=limit,
+            limit=one_more(limit),
             before=before,
             **exact,
         )
-    show_page(app.output, "search", versions, limit, "the same with")
+    show_page(app.output, "search", versions, limit)
     if not versions and before is None:
         app.output.note("nothing found")
 
 
 def _base(app: App, base: str) -> "str | Checkpoint":
-    return app.base(base) if Path(base).is_dir() else base
+    if user_path(base).is_dir():
+        return app.base(str(user_path(base)))
+    if base.startswith((".", "/", "~")) or base.count("/") > 1:
+        raise CheckpointRefused(
+            f"{base} is not a folder",
+            hint="name the folder of a checkpoint, or a base as versions call it",
+        )
+    return base

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..app import App, is_folder
+from ..app import App, held, is_folder
+from ..harm import warn
 from ..options import declare
 from ..output import moment
 from ..scoring import show_means
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from ...registry.registry import BuildInfo, EvaluationInfo, TransferInfo, VersionInfo
 
 SHOWN = 10
-"""Builds and transfers that people see; all that are known are in the JSON document."""
+"""Builds and transfers that people see; the JSON document has more of them."""
+KNOWN = 1000
 
 
 @declare("show", examples="weightpatch show acme/darrieux\nweightpatch show ./folder --json")
@@ -33,8 +35,9 @@ def command(app: App, reference: str) -> None:
     if info and info.standing and info.standing.deleted and not is_folder(reference):
         _show_tombstone(app, info, life)
         return
-    patch = app.patches([reference])[0]
+    patch = app.patches([reference], to_read=True)[0]
     scores = app.evaluations(patch)
+    harm = warn(app, patch.label, held(patch), own=patch.digest)
     app.output.data(
         "show",
         {
@@ -42,6 +45,7 @@ def command(app: App, reference: str) -> None:
             "manifest": patch.manifest.to_json(),
             "requests": [request.to_json() for request in patch.requests],
             "evaluations": [score.to_json() for score in scores],
+            "holds_malicious": harm,
             **_life_to_json(life),
         },
     )
@@ -73,7 +77,11 @@ def _life(app: App, info: "VersionInfo | None") -> _Life:
             older = f"sha256:{info.supersedes}"
             with suppress(NotFound):
                 older = registry.resolve(older).label
-        return _Life(info, older, registry.builds(own), registry.transfers(own))
+        builds, transfers = (
+            registry.builds(own, limit=KNOWN),
+            registry.transfers(own, limit=KNOWN),
+        )
+        return _Life(info, older, builds, transfers)
 
 
 def _life_to_json(life: _Life) -> dict[str, Any]:
@@ -111,7 +119,7 @@ def _show_tombstone(app: App, info: "VersionInfo", life: _Life) -> None:
 
 
 def _show_life(app: App, life: _Life) -> None:
-    for title, columns, rows in (
+    for title, columns, rows, known in (
         (
             "pushed and pulled",
             ["time", "who", "what", "remote", "revision"],
@@ -119,20 +127,34 @@ def _show_life(app: App, life: _Life) -> None:
                 [moment(t.when), t.who, t.direction, t.remote, t.revision and t.revision[:12]]
                 for t in life.transfers[:SHOWN]
             ],
+            len(life.transfers),
         ),
         (
             "applied",
             ["time", "who", "base", "to"],
             [
-                [moment(build.when), build.who, build.base, build.location]
+                [moment(build.when), build.who, build.base, _place(build)]
                 for build in life.builds[:SHOWN]
             ],
+            len(life.builds),
         ),
     ):
         if rows:
             app.output.line()
             app.output.line(f"{title}, newest first")
         app.output.table(columns, rows)
+        if known > SHOWN:
+            app.output.line(f"… and {known - SHOWN} more{_bound(known)}; --json has them")
+
+
+def _place(build: "BuildInfo") -> str:
+    through = f" (through {', '.join(build.through)})" if build.through else ""
+    return f"{build.location}{through}"
+
+
+def _bound(known: int) -> str:
+    """What is added to a number at which counting stops."""
+    return " or even more" if known == KNOWN else ""
 
 
 def _show_identity(app: App, patch: "Patch", life: _Life) -> None:

@@ -13,8 +13,9 @@ from ...patches.errors import (
     PluginMissing,
     VerificationFailed,
 )
-from ..app import App
+from ..app import App, held
 from ..config import user_path
+from ..harm import warn
 from ..options import declare
 from ..output import TENSORS
 
@@ -72,7 +73,16 @@ def _verify_build(app: App, folder: Path, base: str | None, *, full: bool) -> No
         require_base_of(record, checkpoint)
         for one in compare(folder, checkpoint):
             wrong.setdefault(one.what, one)
-    app.output.data("verify", {"ok": not wrong, "mismatches": list(map(vars, wrong.values()))})
+    inside = [patch.digest for layer in record.layers for patch in layer.patches]
+    harm = warn(app, str(folder), inside)
+    app.output.data(
+        "verify",
+        {
+            "ok": not wrong,
+            "mismatches": list(map(vars, wrong.values())),
+            "holds_malicious": harm,
+        },
+    )
     _show_checked(app, record, wrong)
     if wrong:
         raise changed(folder, next(iter(wrong.values())))
@@ -138,7 +148,7 @@ def _verify_version(app: App, reference: str) -> None:
     from ...registry.errors import BlobLost, NotFound, RegistryMissing
 
     try:
-        patch = app.patches([reference])[0]
+        patch = app.patches([reference], to_read=True)[0]
         unread = _read_all(patch)
     except (NameRefused, NotFound, RegistryMissing) as error:
         if _is_plain(reference):
@@ -150,7 +160,16 @@ def _verify_version(app: App, reference: str) -> None:
         raise VerificationFailed(
             f"{reference} is not whole: {error.message}", why=error.why, hint=error.hint
         ) from error
-    app.output.data("verify", {"ok": True, "label": patch.label, "digest": patch.digest})
+    harm = warn(app, patch.label, held(patch), own=patch.digest)
+    app.output.data(
+        "verify",
+        {
+            "ok": True,
+            "label": patch.label,
+            "digest": patch.digest,
+            "holds_malicious": harm,
+        },
+    )
     app.output.line(f"{patch.label} is whole: sha256:{patch.digest}")
     if unread:
         app.output.line(f"its digests agree; what it holds was not read: {unread}")

@@ -1,13 +1,21 @@
 """yank: warn of a version, and keep names from meaning it."""
 
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from ..app import App
-from ..options import declare
+from ..options import Reason, declare
+from ..standing import show_standing
 
-SEVERITIES = ("minor", "major", "malicious")
+if TYPE_CHECKING:
+    from ...registry.registry import Registry, VersionInfo
+
+MALICIOUS = "malicious"
+SEVERITIES = ("minor", "major", MALICIOUS)
+MOST = 1_000
+SHOWN = 20
+"""Places for people; a program gets all of them."""
 
 
 @declare(
@@ -17,7 +25,13 @@ SEVERITIES = ("minor", "major", "malicious")
     "weightpatch yank acme/capitals@3 --undo --reason 'it was the tokenizer'",
 )
 @click.argument("reference", metavar="NS/NAME@N")
-@click.option("--reason", required=True, help="Why; everybody who meets the version reads it.")
+@click.option(
+    "--reason",
+    type=Reason(),
+    metavar="TEXT",
+    required=True,
+    help="Why; everybody who meets the version reads it.",
+)
 @click.option(
     "--severity",
     type=click.Choice(SEVERITIES),
@@ -39,12 +53,38 @@ def command(app: App, reference: str, reason: str, severity: str, *, undo: bool)
             info = registry.restore(reference, reason=reason, state="yanked")
         else:
             info = registry.yank(reference, reason=reason, severity=severity)
-    app.output.data("yank", asdict(info))
-    standing = str(info.standing) if info.standing else "listed"
-    state = "is still" if info.standing == before else "is now"
-    app.output.line(f"{info.label} {state} {standing}")
-    if undo and info.standing == before:
-        app.output.note("nothing was changed: it was not yanked")
+        spread = _spread(registry, info) if severity == MALICIOUS and not undo else None
+    more = {"held_by": spread} if spread else None
+    undone = "yanked" if undo else None
+    show_standing(app.output, "yank", info, before, undone=undone, more=more)
     if info.aliases and info.standing:
         held = " and ".join(f"{info.name}@{alias}" for alias in info.aliases)
         app.output.note(f"warning: {held} still stands at it, and is refused until it is moved")
+    if spread:
+        _show_spread(app, info.label, spread)
+
+
+def _spread(registry: "Registry", info: "VersionInfo") -> dict[str, list[str]]:
+    """Where a version is as far as is known: compositions, builds, remotes."""
+    own = f"sha256:{info.digest}"
+    holders = registry.holders(own)
+    transfers = [
+        transfer
+        for digest in (info.digest, *(one.digest for one in holders))
+        for transfer in registry.transfers(f"sha256:{digest}", limit=MOST)
+    ]
+    places: dict[str, list[str]] = {
+        "compositions": [one.label for one in holders],
+        "builds": [build.location for build in registry.builds(own, limit=MOST)],
+        "remotes": [transfer.remote for transfer in transfers],
+    }
+    return {kind: list(dict.fromkeys(found)) for kind, found in places.items()}
+
+
+def _show_spread(app: App, label: str, spread: dict[str, list[str]]) -> None:
+    lines = [f"  {kind.removesuffix('s')} {one}" for kind, found in spread.items() for one in found]
+    if lines:
+        app.output.line(f"these are known to hold {label}, or held it:")
+        app.output.lines(lines, SHOWN, "  … and {} more; --json has them")
+    else:
+        app.output.line("no composition, build or remote is known to hold it")

@@ -269,7 +269,6 @@ def upgrade() -> None:
         *_time("time"),
         *_at_least(1, "seq"),
     )
-    triggers.install(op.get_bind())
 
 
 def downgrade() -> None:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Text,
     text,
 )
-from weightpatch.registry.database import triggers
 
 revision = "0002"
 down_revision = "0001"
@@ -22,7 +21,7 @@ branch_labels = None
 depends_on = None
 
 MAX_SHORT = 255
-MAX_LOCATION = 1_000
+MAX_LOCATION = 650
 
 ID = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -60,8 +59,9 @@ def upgrade() -> None:
     for table, columns in INDEXES:
         op.create_index(None, table, list(columns))
     _create_derived()
-    _create_history()
-    triggers.install(op.get_bind())
+    _create_standings()
+    _create_builds()
+    _create_transfers()
 
 
 def _create_derived() -> None:
@@ -98,7 +98,7 @@ def _create_derived() -> None:
     )
 
 
-def _create_history() -> None:
+def _create_standings() -> None:
     op.create_table(
         "standing",
         _entry(),
@@ -128,10 +128,13 @@ def _create_history() -> None:
             name="name_spelling",
         ),
     )
+
+
+def _create_builds() -> None:
     op.create_table(
         "build",
         _entry(),
-        Column("location", Text, nullable=False, index=True),
+        Column("location", Text, nullable=False),
         Column("base", Text, nullable=False),
         _location(),
         *_short("base"),
@@ -145,6 +148,9 @@ def _create_history() -> None:
             "length(digest) = 64 AND trim(digest, '0123456789abcdef') = ''", name="digest_sha256"
         ),
     )
+
+
+def _create_transfers() -> None:
     op.create_table(
         "remote",
         Column("id", ID, primary_key=True),

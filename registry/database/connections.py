@@ -86,7 +86,9 @@ class Database:
             self.engine = self._readers = engines.sqlite_engine(self.file)
             self._writers = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         else:
-            self.engine = self._writers = engines.postgresql_engine(url)
+            self.engine = engines.postgresql_engine(url)
+            # Whatever the server's default: a writer must see what the one before it committed.
+            self._writers = self.engine.execution_options(isolation_level="READ COMMITTED")
             self._readers = self.engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )

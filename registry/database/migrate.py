@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parents[2] / "migrations"
 _OURS = re.compile(r"[0-9]{4}")
 
-Step = Callable[[Connection, str], None]
+Step = Callable[[Connection, str | None], None]
 
 
-def nothing(_connection: Connection, _revision: str) -> None:
+def nothing(_connection: Connection, _revision: str | None) -> None:
     """A step that does nothing."""
 
 
@@ -39,22 +39,20 @@ def state(url: str | None = None, *, home: Path) -> tuple[str | None, str]:
 def run(database: Database, *, before: Step = nothing, after: Step = nothing) -> str | None:
     """Run the migrations that are missing, all or none; gives the revision that was there.
 
-    Around the migration of a registry that was there, `before` and `after` are called with the
-    connection and the revision found, within the same transaction. Raises SchemaTooNew,
-    DatabaseFailed, and what they raise.
+    Both steps are called with the connection and the revision found, within the same transaction:
+    `before` if an older registry is there, `after` in the end, also if nothing was to be done.
+    Raises SchemaTooNew, DatabaseFailed, and what they raise.
     """
     from alembic import command
 
     with database.migrating() as connection:
         revision = current(connection)
         _refuse_newer(revision)
-        if revision == schema.REVISION:
-            return revision
-        if revision is not None:
-            before(connection, revision)
-        command.upgrade(_config(connection), "head")
-        if revision is not None:
-            after(connection, revision)
+        if revision != schema.REVISION:
+            if revision is not None:
+                before(connection, revision)
+            command.upgrade(_config(connection), "head")
+        after(connection, revision)
     return revision
 
 

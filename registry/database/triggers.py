@@ -1,6 +1,6 @@
 """Rules that the database keeps: the ledger only grows, versions stay, counters never go back.
 
-They hold against any client, also one that knows nothing of this package. Each migration ends with
+They hold against any client, also one that knows nothing of this package. Migrations end with
 `install`, since rebuilding a table on SQLite loses its triggers without a word.
 """
 
@@ -22,6 +22,8 @@ FROZEN = (
     "blob",
     "version_file",
     "score",
+    "mean",
+    "provenance",
     "ledger",
     "standing",
     "alias_move",
@@ -127,14 +129,14 @@ def missing(connection: Connection) -> list[str]:
 
 def install(connection: Connection) -> None:
     """Make every declared trigger whose table is there, anew."""
-    on_sqlite = connection.dialect.name == "sqlite"
-    if not on_sqlite:
+    present = list(_present(connection))
+    if present and connection.dialect.name != "sqlite":
         for name, body in _FUNCTIONS.items():
             connection.exec_driver_sql(
                 f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql "
                 f"AS $body${body};$body$".replace("%", "%%")
             )
-    for name, place, rule in _present(connection):
+    for name, place, rule in present:
         connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}{place}")
         connection.exec_driver_sql(f"CREATE TRIGGER {name} {rule}")
 

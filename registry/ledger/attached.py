@@ -7,6 +7,7 @@ its entry, or an entry without its row, is a rewritten history too.
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from heapq import merge
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, Self
 
@@ -25,11 +26,11 @@ TRANSFERS = dict(
 )
 ALIAS_MOVE = Event.ALIAS_MOVE.value
 BUILD_APPLY = Event.BUILD_APPLY.value
-NEED_A_ROW = frozenset((ALIAS_MOVE, *STATE_AFTER))
 
+_WITH_ROWS = frozenset((ALIAS_MOVE, BUILD_APPLY, *STATE_AFTER, *TRANSFERS))
 _PAGE = 1_000
 
-_Row = tuple[int, str, tuple[Any, ...]]
+_Row = tuple[str, tuple[Any, ...]]
 
 
 class Attached:
@@ -41,7 +42,7 @@ class Attached:
 
     def __enter__(self) -> Self:
         streams = (self._stream(name, query) for name, query in _queries().items())
-        self._rows = merge(*streams, key=itemgetter(0))
+        self._rows = merge(*streams, key=itemgetter(0))  # those of one number as in _queries
         self._next = next(self._rows, None)
         return self
 
@@ -50,18 +51,19 @@ class Attached:
 
     def flaw(self, record: Mapping[str, Any]) -> str | None:
         """What is wrong with the rows under an entry; ask for each entry, in order."""
-        seq, action = record["seq"], record["action"]
-        if action not in NEED_A_ROW and (self._next is None or self._next[0] > seq):
+        seq = record["seq"]
+        if record["action"] not in _WITH_ROWS and (self._next is None or self._next[0] > seq):
             return None
-        expected, seen = _expected(record), False
+        expected = iter(_expected(record))
         while self._next is not None and self._next[0] <= seq:
-            number, table, row = self._next
-            if number != seq or seen or (table, row) != expected:
+            number, table, facts = self._next
+            if number != seq or (table, facts) != next(expected, None):
                 return f"a row of {table} under number {number} is not what the entry says"
-            self._next, seen = next(self._rows, None), True
-        if action in NEED_A_ROW and not seen:
-            return "the row that says what came of it is missing"
-        return None
+            self._next = next(self._rows, None)
+        missing = next(expected, None)
+        return (
+            f"its row of {missing[0]}, which says what came of it, is missing" if missing else None
+        )
 
     def flaw_after(self) -> str | None:
         """What is wrong after the last entry."""
@@ -69,25 +71,43 @@ class Attached:
             return None
         return f"a row of {self._next[1]} has the number {self._next[0]}, which no entry has"
 
-    def _stream(self, table: str, query: Select[Any]) -> Iterator[_Row]:
+    def _stream(self, table: str, query: Select[Any]) -> Iterator[tuple[int, str, tuple[Any, ...]]]:
         found = self._connection.execute(query, execution_options={"yield_per": _PAGE})
         self._open.callback(found.close)
+        if table == "build_version":
+            for seq, members in groupby(found, itemgetter(0)):
+                yield seq, table, tuple((position, digest) for _, position, digest in members)
+            return
         for seq, *facts in found:
-            yield seq, table, _FACTS[table](*facts)
+            yield seq, table, _move(*facts) if table == "alias_move" else tuple(facts)
 
 
-def _expected(record: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]] | None:
-    """Table and facts of the row that an entry may have, or must have; None if it may have none."""
-    action, digest, detail = record["action"], record["subject"]["digest"], record["detail"]
-    if action == ALIAS_MOVE:
-        return "alias_move", _facts(detail, "alias", "from", "to", "reason")
-    if action in STATE_AFTER and detail["state"] in STATE_AFTER[action]:
-        return "standing", (digest, *_facts(detail, "state", "severity", "reason"))
-    if action in TRANSFERS:
-        return "transfer", (digest, TRANSFERS[action], detail.get("revision"))
+def _needs_rows(action: str, detail: Mapping[str, Any]) -> bool:
+    """Whether an entry is never without a row that says what came of it.
+
+    A registry of schema 0001 wrote no rows of builds and transfers, and less in their entries.
+    """
     if action == BUILD_APPLY:
-        return "build", (detail.get("out"), detail.get("base"))
-    return None
+        return "versions" in detail
+    return "remote" in detail if action in TRANSFERS else action in _WITH_ROWS
+
+
+def _expected(record: Mapping[str, Any]) -> list[_Row]:
+    """Table and facts of the rows that stand under an entry, in the order of `_queries`."""
+    action, digest, detail = record["action"], record["subject"]["digest"], record["detail"]
+    if not _needs_rows(action, detail):
+        return []
+    if action == ALIAS_MOVE:
+        return [("alias_move", _facts(detail, "alias", "from", "to", "reason"))]
+    if action in TRANSFERS:
+        where = _facts(detail, "remote", "revision")
+        return [("transfer", (digest, TRANSFERS[action], *where))]
+    if action == BUILD_APPLY:
+        members = tuple((position, one) for position, (_, one) in enumerate(detail["versions"]))
+        return [("build", _facts(detail, "out", "base")), ("build_version", members)]
+    if detail["state"] not in STATE_AFTER[action]:
+        raise ValueError("no entry leads to this state")
+    return [("standing", (digest, *_facts(detail, "state", "severity", "reason")))]
 
 
 def _facts(detail: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
@@ -105,24 +125,12 @@ def _label(patch: str, version_id: int | None, number: int | None) -> str | None
     return None if version_id is None else f"{patch}@{number}"
 
 
-def _as_it_is(*facts: Any) -> tuple[Any, ...]:  # noqa: ANN401
-    return facts
-
-
-_FACTS = {
-    "alias_move": _move,
-    "standing": _as_it_is,
-    "transfer": _as_it_is,
-    "build": _as_it_is,
-}
-"""What a row of each table says, as an entry would say it."""
-
-
 def _queries() -> dict[str, Select[Any]]:
     """Number and facts of each table's rows, in order."""
     version, patch, move = schema.version, schema.patch, schema.alias_move
     before, after = version.alias(), version.alias()
-    standing, transfer, build = schema.standing, schema.transfer, schema.build
+    standing, transfer, remote = schema.standing, schema.transfer, schema.remote
+    build, member = schema.build, schema.build_version
     moves = (
         select(move.c.seq, patch.c.namespace, patch.c.name, move.c.name, move.c.reason)
         .add_columns(move.c.from_id, before.c.number, move.c.to_id, after.c.number)
@@ -138,9 +146,20 @@ def _queries() -> dict[str, Select[Any]]:
         .order_by(standing.c.seq)
     )
     transfers = (
-        select(transfer.c.seq, version.c.digest, transfer.c.direction, transfer.c.revision)
+        select(transfer.c.seq, version.c.digest, transfer.c.direction)
+        .add_columns(remote.c.location, transfer.c.revision)
         .outerjoin_from(transfer, version, version.c.id == transfer.c.version_id)
+        .outerjoin(remote, remote.c.id == transfer.c.remote_id)
         .order_by(transfer.c.seq)
     )
     builds = select(build.c.seq, build.c.location, build.c.base).order_by(build.c.seq)
-    return {"alias_move": moves, "standing": standings, "transfer": transfers, "build": builds}
+    members = select(member.c.seq, member.c.position, member.c.digest).order_by(
+        member.c.seq, member.c.position
+    )
+    return {
+        "alias_move": moves,
+        "standing": standings,
+        "transfer": transfers,
+        "build": builds,
+        "build_version": members,
+    }

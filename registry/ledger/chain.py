@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .checkpoints import Checkpoint, origin_of
+from .events import Event
 from .merkle import Tree, leaf_hash
 
 FIRST_HASH = bytes(32)
@@ -115,11 +116,20 @@ def _flaw(
         return "its content is not what its hash covers", b""
     try:
         record = json.loads(body.decode())
-        if record.keys() != _KEYS or record["subject"].keys() != _SUBJECT_KEYS:
-            return _STRANGE, b""
-        return _STRANGE if record["seq"] != seq else further(row, record), leaf
+        return strangeness(record, seq) or further(row, record), leaf
     except NOT_OURS:
         return _STRANGE, b""
+
+
+def strangeness(record: Mapping[str, Any], seq: int) -> str | None:
+    """What is odd about the record of entry `seq`; may raise NOT_OURS."""
+    if record.keys() != _KEYS or record["subject"].keys() != _SUBJECT_KEYS:
+        return _STRANGE
+    if type(record["seq"]) is not int or record["seq"] != seq:
+        return "it says that it is another entry"
+    if seq == 1 and record["action"] != Event.REGISTRY_CREATE:
+        return "it is not the making of a registry, with which a ledger begins"
+    return None
 
 
 def _contradictions(ours: Checkpoint, theirs: Iterable[Checkpoint]) -> dict[int, str]:

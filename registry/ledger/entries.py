@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, 
 from ...patches.errors import InputError, LimitExceeded, NameRefused
 from ...patches.format import jsonfile
 from ...patches.format.names import quoted
+from ..bounds import page, row_number
 from ..database import schema
 from ..errors import DatabaseFailed
 from .chain import FIRST_HASH, NOT_OURS, columns, entry_hash
@@ -28,6 +29,10 @@ class Subject:
 
     label: str
     digest: str | None = None
+
+
+REGISTRY = Subject("registry")
+"""What an entry is about that is about no version."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,17 @@ class Ledger:
         """Add an entry within a writer's transaction; gives its number.
 
         What of a path is not UTF-8 is written with backslashes, as `writable` does.
-        Raises LimitExceeded, and ManifestError for a detail that is not JSON.
+        Raises LimitExceeded, DatabaseFailed for a ledger without its first entry, and ManifestError
+        for a detail that is not JSON.
         """
         last, previous = _last(connection)
         seq = last + 1
+        if (seq == 1) != (action is Event.REGISTRY_CREATE):
+            raise DatabaseFailed(
+                "the ledger does not begin with the making of this registry",
+                why="its entries were taken away, or they are those of something else",
+                hint="nothing was changed; restore the database from a backup",
+            )
         record: dict[str, Any] = {
             "seq": seq,
             "time": self.time(),
@@ -87,7 +99,11 @@ class Ledger:
             "tool": self.tool,
         }
         body = jsonfile.canonical(record, what="a ledger entry")
-        if len(body) > MAX_BODY or len(record["subject"]["label"]) > schema.MAX_LABEL:
+        if len(record["subject"]["label"]) > schema.MAX_LABEL:
+            raise LimitExceeded(
+                f"what an entry is about is longer than {schema.MAX_LABEL} characters"
+            )
+        if len(body) > MAX_BODY:
             raise LimitExceeded(f"a ledger entry would be larger than {MAX_BODY} bytes")
         connection.execute(
             insert(schema.ledger).values(
@@ -150,7 +166,8 @@ class Filter:
                 f"the ledger knows no action {quoted(action)}",
                 hint=f"ask for one of {', '.join(Event)}",
             )
-        return cls(patch, digest, actor, action, _spelled(since), _spelled(until))
+        start, end = (None if time is None else given(time) for time in (since, until))
+        return cls(patch, digest, actor, action, start, end)
 
 
 EVERYTHING = Filter()
@@ -171,6 +188,7 @@ def read(
     Newest is the highest number, or the latest time if the filter asks for times and nothing else.
     """
     table = schema.ledger
+    before = None if before is None else row_number(before)
     rows = select(table.c.body, table.c.entry_hash)
     same = [(table.c[name], getattr(wanted, name)) for name in _EXACT]
     narrow = [column == value for column, value in same if value is not None]
@@ -186,7 +204,7 @@ def read(
             rows = rows.where(table.c.seq < before)
         if times:
             rows = _within(connection, rows, wanted)
-    found = connection.execute(rows.limit(min(limit, MAX_PAGE)))
+    found = connection.execute(rows.limit(page(limit, MAX_PAGE)))
     return [_entry(body, entry) for body, entry in found]
 
 
@@ -223,9 +241,8 @@ def _ends(times: list[ColumnElement[bool]]) -> Select[int, int]:
     return select(func.min(seq), func.max(seq)).where(*times)
 
 
-def _spelled(time: datetime | None) -> str | None:
-    if time is None:
-        return None
+def given(time: datetime) -> str:
+    """A time that somebody asks for, as entries spell it; raises InputError without a time zone."""
     if time.tzinfo is None:
         raise InputError(
             "a time without a time zone says nothing", hint="add one, such as datetime.UTC"

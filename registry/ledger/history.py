@@ -33,7 +33,10 @@ def prove(connection: Connection, seq: int, size: int | None = None) -> EntryPro
     """That entry `seq` is among the first `size`; raises NotFound, DatabaseFailed."""
     size = _size(connection, size)
     if not 1 <= seq <= size:
-        raise NotFound(f"there is no entry {seq} among the first {size}")
+        raise NotFound(
+            f"there is no entry {seq} among the first {size}",
+            hint="the numbers of entries are in: weightpatch log",
+        )
     table = schema.ledger
     body = connection.execute(select(table.c.body).where(table.c.seq == seq)).scalar_one()
     leaves = _Leaves(connection, size)
@@ -45,7 +48,10 @@ def prove_growth(connection: Connection, old_size: int, size: int | None = None)
     """That the first `old_size` entries begin the first `size`; raises NotFound, DatabaseFailed."""
     size = _size(connection, size)
     if not 1 <= old_size <= size:
-        raise NotFound(f"there was no time at which {old_size} of {size} entries were there")
+        raise NotFound(
+            f"there was no time at which {old_size} of {size} entries were there",
+            hint="name the sizes of two checkpoints, the older one with --from",
+        )
     leaves, origin = _Leaves(connection, size), _origin(connection)
     old = Checkpoint(origin, old_size, root_of(islice(leaves, old_size)))
     tip = Checkpoint(origin, size, root_of(leaves))
@@ -115,7 +121,11 @@ def _size(connection: Connection, size: int | None) -> int:
             "the ledger has no entries", hint="verify it: weightpatch ledger verify"
         )
     if size is not None and not 1 <= size <= last:
-        raise NotFound(f"the ledger has {last} entries, not {size}")
+        raise NotFound(
+            f"the ledger has no more than {last} entries, not {size}",
+            hint=f"name a size up to {last}; was the end of the ledger cut off? "
+            "weightpatch ledger verify --checkpoint FILE",
+        )
     return last if size is None else size
 
 

@@ -8,6 +8,7 @@ from ...patches.digests import is_sha256
 from ...patches.errors import FormatError, ManifestError, VerificationFailed
 from ...patches.format import jsonfile
 from ..errors import HistoryRewritten
+from .chain import NOT_OURS, strangeness
 from .checkpoints import Checkpoint
 from .merkle import leaf_hash, proves_growth, proves_inclusion
 
@@ -49,8 +50,12 @@ class EntryProof:
         if not proves_inclusion(leaf, self.index, checkpoint.size, self.path, checkpoint.root):
             _refuse(f"entry {self.index + 1} is not the one in the proof")
         record = jsonfile.parse(self.body, what="the entry")
-        if record.get("seq") != self.index + 1:
-            _refuse(f"entry {self.index + 1} says that it is another one")
+        try:
+            strange = strangeness(record, self.index + 1)
+        except NOT_OURS:
+            strange = "its body is not one that weightpatch writes"
+        if strange:
+            _refuse(f"entry {self.index + 1}: {strange}")
         return record
 
 

@@ -7,8 +7,13 @@ from pathlib import Path
 
 from sqlalchemy import func, select, update
 
+from ...patches.errors import InputError
+from ...patches.format.manifest import Manifest
+from ..blobs import BlobStore
 from ..database import schema
-from ..database.connections import file_of
+from ..errors import BlobLost
+from ..versions import derived
+from . import living
 from .findings import COMPARE, MEND, Examination, Finding, Severity
 
 RESTORE = "restore the last sound copy of the database"
@@ -40,8 +45,8 @@ def counters(about: Examination) -> Iterator[Finding]:
         yield Finding("counter-behind", what, Severity.TAMPERED, MEND, mendable=True)
 
 
-def advance_counters(about: Examination) -> None:
-    """Move each counter past the highest number of its patch."""
+def advance_counters(about: Examination) -> int:
+    """Move each counter past the highest number of its patch; gives how many were moved."""
     patch, version = schema.patch, schema.version
     highest = (
         select(func.max(version.c.number))
@@ -50,39 +55,46 @@ def advance_counters(about: Examination) -> None:
         .scalar_subquery()
     )
     behind = patch.c.next_version <= highest
-    about.connection.execute(update(patch).where(behind).values(next_version=highest + 1))
+    moved = update(patch).where(behind).values(next_version=highest + 1)
+    return int(about.connection.execute(moved).rowcount)
 
 
 def underived(about: Examination) -> Iterator[Finding]:
     """Versions and evaluations that a search cannot find by what it should find them by."""
-    version, evaluation = schema.version.c, schema.evaluation.c
-    term, made, mean, score = schema.term, schema.provenance, schema.mean, schema.score
-    words = select(term.c.version_id).where(term.c.field == "word")
-    queries = {
-        "a version without words": select(version.digest).where(version.id.not_in(words)),
-        "a version without provenance": select(version.digest).where(
-            ~select(made.c.version_id).where(made.c.version_id == version.id).exists()
-        ),
-        "an evaluation without averages": select(evaluation.digest).where(
-            select(score.c.evaluation_id).where(score.c.evaluation_id == evaluation.id).exists(),
-            ~select(mean.c.evaluation_id).where(mean.c.evaluation_id == evaluation.id).exists(),
-        ),
-    }
-    for what, query in queries.items():
-        for digest in about.connection.scalars(query):
-            yield Finding(
-                "derived-missing",
-                f"{digest[:12]} is {what}, which a search would need",
-                Severity.LOST,
-                MEND,
-                mendable=True,
-                digest=digest,
-            )
+    connection = about.connection
+    for row in derived.lacking_words(connection):
+        yield _underived(row.digest, "a version without words")
+    manifests = derived.lacking_provenance().where(~living.is_deleted())
+    for row in connection.execute(manifests).all():
+        mendable = _is_readable(about.store.blobs, row.digest)
+        yield _underived(row.digest, "a version without provenance", mendable=mendable)
+    for row in connection.execute(derived.lacking_means()).all():
+        yield _underived(row.digest, "an evaluation without averages")
+
+
+def _underived(digest: str, what: str, *, mendable: bool = True) -> Finding:
+    return Finding(
+        "derived-missing",
+        f"{digest[:12]} is {what}, which a search would need",
+        Severity.LOST,
+        MEND if mendable else f"pull the version again, which puts patch.json back; then: {MEND}",
+        mendable=mendable,
+        digest=digest,
+    )
+
+
+def _is_readable(blobs: BlobStore, manifest: str) -> bool:
+    """Whether the patch.json is there that provenance is made of."""
+    try:
+        Manifest.from_bytes(blobs.require(manifest).read_bytes())
+    except (BlobLost, InputError, OSError):
+        return False
+    return True
 
 
 def permissions(about: Examination) -> Iterator[Finding]:
     """Places that we cannot write to, or that everybody can."""
-    file = file_of(about.store.database.url)
+    file = about.store.database.file
     places = [about.store.blobs.root, *([file, file.parent] if file else [])]
     for place in places:
         yield from _access(place)

@@ -6,7 +6,6 @@ from pathlib import Path
 from sqlalchemy import Connection, Table, func, select, text
 
 from ..database import migrate, schema
-from ..database.connections import file_of
 from ..store import Store
 from . import files
 
@@ -53,7 +52,7 @@ def _server(connection: Connection) -> str:
 
 
 def _database_size(store: Store, connection: Connection) -> int:
-    file = file_of(store.database.url)
+    file = store.database.file
     if file is None:
         query = text("SELECT pg_database_size(current_database())")
         return int(connection.scalar(query) or 0)

@@ -1,15 +1,16 @@
 """What lies in the folder of blobs: blobs, unfinished files, and what waits to be unlinked."""
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from ...patches.digests import is_sha256
 from ..blobs import PARTIAL, BlobStore, is_abandoned
 
-DAMAGED = ".damaged"
 _MINUTE = 60
 
 
@@ -27,15 +28,20 @@ def stored(blobs: BlobStore) -> Iterator[StoredFile]:
     """All blobs that are there, folder by folder."""
     for folder in _folders(blobs):
         for entry in _entries(folder):
-            if is_sha256(entry.name) and (file := look(Path(entry.path), entry.name)):
+            path = Path(entry.path)
+            if not is_sha256(entry.name) or path != blobs.path(entry.name):
+                continue
+            if file := look(path, entry.name):
                 yield file
 
 
 def look(path: Path, digest: str) -> StoredFile | None:
-    """What lies at a path now, None if nothing does."""
+    """The file at a path now, None if nothing is there, or something that is no file of ours."""
     try:
-        status = path.stat()
-    except FileNotFoundError:
+        status = path.lstat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
         return None
     return StoredFile(digest, path, status.st_size, status.st_mtime)
 
@@ -55,8 +61,26 @@ def trash(blobs: BlobStore) -> Path:
 
 
 def discarded(blobs: BlobStore) -> list[Path]:
-    """What lies in the trash; more than nothing only if a process was killed, or runs now."""
-    return sorted(Path(entry.path) for entry in _entries(trash(blobs)))
+    """Blobs in the trash; more than none only if a process was killed, or runs now."""
+    there = (Path(entry.path) for entry in _entries(trash(blobs)) if is_sha256(entry.name))
+    return sorted(path for path in there if look(path, path.name))
+
+
+def damaged(blobs: BlobStore) -> Path:
+    """The folder that keeps damaged blobs, which are for people to look at."""
+    return blobs.root / "damaged"
+
+
+def kept(blobs: BlobStore) -> list[Path]:
+    """Damaged blobs that were set aside."""
+    return sorted(Path(entry.path) for entry in _entries(damaged(blobs)))
+
+
+def unfinished_copies(database: Path | None) -> list[Path]:
+    """What a killed upgrade left of the copy that it made; of a running one too."""
+    if database is None:
+        return []
+    return sorted(database.parent.glob(f"{escape(database.name)}{PARTIAL}*"))
 
 
 def _folders(blobs: BlobStore) -> Iterator[Path]:
@@ -68,7 +92,7 @@ def _folders(blobs: BlobStore) -> Iterator[Path]:
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         return sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except FileNotFoundError:
+    except OSError:  # not there, or no folder
         return []
 
 

@@ -18,18 +18,18 @@ from sqlalchemy import Connection
 from ...patches.digests import is_sha256, sha256_file
 from ...patches.errors import InputError, LimitExceeded
 from ...patches.format.manifest import MAX_BYTES, Manifest
+from .. import ownership
 from ..attestations import Attestation
-from ..ledger.entries import Subject
+from ..ledger.entries import REGISTRY
 from ..ledger.events import Event
 from ..store import Store
 from . import files, living
+from .batches import chunks
 from .files import StoredFile
 
 GRACE = timedelta(hours=24)
 BATCH = 1_000
 """Blobs in one transaction, so that publishers wait briefly and one ledger entry holds them all."""
-
-REGISTRY = Subject("registry")
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,19 @@ class Collection:
 def collect(store: Store, *, grace: timedelta, dry_run: bool) -> Collection:
     """Take the blobs that no living version needs, and that nobody wanted for as long as `grace`.
 
-    Raises LimitExceeded for a grace below zero.
+    Raises LimitExceeded for a grace below zero, BlobsOfAnother.
     """
     if grace < timedelta():
         raise LimitExceeded("the time of grace cannot be below zero")
     with store.database.reading() as connection:
+        ownership.claim(connection, store.blobs)
         found = list(_candidates(store, connection, grace))
         left = files.discarded(store.blobs)
         if dry_run:
             items = [*map(_leftover, _unneeded(connection, left)), *found]
             return Collection(tuple(items), dry_run=True)
     cleared, back = settle_trash(store)
-    taken = [item for batch in living.chunks(found, BATCH) for item in _take(store, batch, grace)]
+    taken = [item for batch in chunks(found, BATCH) for item in _take(store, batch, grace)]
     return Collection((*cleared, *taken), dry_run=False, put_back=back)
 
 
@@ -94,13 +95,14 @@ def settle_trash(store: Store) -> tuple[tuple[Garbage, ...], tuple[str, ...]]:
         cleared = tuple(map(_leftover, unneeded))
         _record(store, connection, cleared, back)
     for path in left:
-        path.unlink(missing_ok=True)
+        if path in unneeded or not _is_sound(path) or _is_sound(store.blobs.path(path.name)):
+            path.unlink(missing_ok=True)
     return cleared, back
 
 
 def garbage(store: Store, connection: Connection) -> Iterator[Garbage]:
     """All blobs that no living version needs, of whatever age."""
-    for part in living.chunks(files.stored(store.blobs)):
+    for part in chunks(files.stored(store.blobs)):
         digests = [file.digest for file in part]
         needed = living.needed(connection, digests)
         spare = [file for file in part if file.digest not in needed]
@@ -141,13 +143,21 @@ def _discard(store: Store, digest: str, grace: timedelta, trash: Path) -> bool:
 
 
 def _restore(store: Store, path: Path) -> bool:
-    """Put a blob back that is needed and not in its place; its bytes must be its own."""
+    """Put a blob back that is needed and not sound in its place; its bytes must be its own."""
     place = store.blobs.path(path.name)
-    if place.exists() or sha256_file(path) != path.name:
+    if not _is_sound(path) or _is_sound(place):
         return False
     place.parent.mkdir(parents=True, exist_ok=True)
     path.replace(place)
     return True
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether a file's bytes have the digest that it is named for."""
+    try:
+        return sha256_file(path) == path.name
+    except OSError:
+        return False
 
 
 def _unneeded(connection: Connection, left: Sequence[Path]) -> list[Path]:
@@ -160,14 +170,14 @@ def _record(
     store: Store, connection: Connection, taken: Sequence[Garbage], back: Sequence[str] = ()
 ) -> None:
     """Write entries of the ledger about blobs, if there are any."""
-    for part in living.chunks(taken, BATCH):
+    for part in chunks(taken, BATCH):
         detail = {
             "count": len(part),
             "bytes": sum(item.size for item in part),
             "blobs": [item.digest for item in part],
         }
         store.ledger.append(connection, Event.BLOB_COLLECT, REGISTRY, detail)
-    for digests in living.chunks(back, BATCH):
+    for digests in chunks(back, BATCH):
         detail = {"put back": digests}
         store.ledger.append(connection, Event.BLOB_COLLECT, REGISTRY, detail)
 

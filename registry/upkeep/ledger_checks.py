@@ -72,7 +72,7 @@ def _attested(about: Examination) -> Iterator[tuple[str, int]]:
     """Digests of the evaluations that the ledger tells of, each with the number of an entry."""
     ledger = schema.ledger
     query = select(ledger.c.seq, ledger.c.body).where(ledger.c.action == Event.VERSION_EVALUATE)
-    for row in about.connection.execution_options(yield_per=PAGE).execute(query):
+    for row in about.connection.execute(query, execution_options={"yield_per": PAGE}):
         try:
             yield str(json.loads(row.body)["detail"]["attestation"]), row.seq
         except NOT_OURS:

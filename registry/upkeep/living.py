@@ -1,18 +1,15 @@
 """Which blobs living versions and their evaluations need, and what the others belonged to."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, union_all
 
 from ..database import schema
+from .batches import chunks
 
-CHUNK = 500
 ATTESTATION = "attestation"
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -24,13 +21,6 @@ class Former:
 
     names: tuple[str, ...]
     deleted: str
-
-
-def chunks(items: Iterable[_T], size: int = CHUNK) -> Iterator[list[_T]]:
-    """The items in lists of at most `size`."""
-    rest = iter(items)
-    while part := list(islice(rest, size)):
-        yield part
 
 
 def is_deleted() -> ColumnElement[bool]:
@@ -85,11 +75,12 @@ def former(connection: Connection, digests: Sequence[str]) -> Mapping[str, Forme
     """What those of some blobs were that deleted versions refer to."""
     found: dict[str, Former] = {}
     for part in chunks(digests):
-        for row in connection.execute(_about(part)):
-            if row.deleted:
-                time = _deletion(connection, row.version_id)
-                known = found.get(row.digest, Former((), time))
-                found[row.digest] = Former((*known.names, label(row)), max(known.deleted, time))
+        rows = [row for row in connection.execute(_about(part)) if row.deleted]
+        times = _deletions(connection, {row.version_id for row in rows})
+        for row in rows:
+            time = times[row.version_id]
+            known = found.get(row.digest, Former((), time))
+            found[row.digest] = Former((*known.names, label(row)), max(known.deleted, time))
     return found
 
 
@@ -103,11 +94,17 @@ def _about(digests: Sequence[str]) -> Select[Any]:
     return query.where(query.selected_columns.digest.in_(digests))
 
 
-def _deletion(connection: Connection, version: int) -> str:
+def _deletions(connection: Connection, versions: Iterable[int]) -> Mapping[int, str]:
+    """When each of some versions was last deleted."""
+    standing, ledger = schema.standing.c, schema.ledger
     query = (
-        select(func.max(schema.ledger.c.time))
-        .join(schema.standing, schema.standing.c.seq == schema.ledger.c.seq)
-        .where(schema.standing.c.version_id == version)
-        .where(schema.standing.c.state == schema.DELETED)
+        select(standing.version_id, func.max(ledger.c.time))
+        .join(ledger, ledger.c.seq == standing.seq)
+        .where(standing.state == schema.DELETED)
+        .group_by(standing.version_id)
     )
-    return str(connection.scalar(query))
+    return {
+        version: time
+        for part in chunks(versions)
+        for version, time in connection.execute(query.where(standing.version_id.in_(part)))
+    }

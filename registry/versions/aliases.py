@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select
 
-from ...patches.errors import InputError
 from ...patches.format.names import quoted
-from ..bounds import check_text
+from ..bounds import check_text, page, row_number
 from ..database import schema
 from ..errors import AliasHeld, ReferenceRefused
-from ..ledger.entries import Subject
+from ..ledger.entries import Subject, given
 from ..ledger.events import Event
 from ..store import Store
 from . import alias_rows, reading, resolving, standing
@@ -87,23 +86,22 @@ def moves(
     if not isinstance(meant, ByName) or meant.number is not None:
         raise _no_alias(reference)
     patch = resolving.patch_row(connection, meant)
-    query = _query(patch, meant).limit(min(limit, MAX_MOVES))
+    query = _query(patch, meant).limit(page(limit, MAX_MOVES))
     if before is not None:
-        query = query.where(schema.alias_move.c.seq < before)
-    return _moves(connection, query, meant)
+        query = query.where(schema.alias_move.c.seq < row_number(before))
+    found = _moves(connection, query, meant)
+    if meant.alias is not None and before is None and limit > 0 and not found:
+        raise resolving.no_alias(connection, patch, meant)
+    return found
 
 
 def at(connection: Connection, alias: str, time: datetime) -> VersionInfo | None:
     """The version that an alias meant at a time, by the clocks of those who moved it."""
     named = _alias(alias)
-    if time.tzinfo is None:
-        raise InputError(
-            "a time without a time zone says nothing", hint="add one, such as datetime.UTC"
-        )
+    moment = given(time)
     patch = resolving.patch_row(connection, named)
     if connection.execute(_query(patch, named).limit(1)).first() is None:
         raise resolving.no_alias(connection, patch, named)
-    moment = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     query = _query(patch, named).where(schema.ledger.c.time <= moment).limit(1)
     move = connection.execute(query).first()
     return _version(connection, move.to_id) if move else None
@@ -125,7 +123,11 @@ def _name(text: str) -> ByName:
 
 def _no_alias(text: str) -> ReferenceRefused:
     return ReferenceRefused(
-        f"{quoted(text)} does not name an alias", hint="write namespace/name@alias"
+        f"{quoted(text)} does not name an alias",
+        why="digits alone are the number of a version"
+        if text.rpartition("@")[2].isdigit()
+        else None,
+        hint="write namespace/name@alias, the alias not of digits alone",
     )
 
 
@@ -144,6 +146,7 @@ def _new(connection: Connection, named: ByName, reference: str) -> VersionInfo:
         raise standing.yanked(
             info.label, info.standing, hint="let the alias mean a version that is not yanked"
         )
+    standing.require_usable(connection, [info.digest])
     return info
 
 

@@ -23,14 +23,23 @@ from . import provenance, terms
 BATCH = 500
 
 
-def index_version(
-    connection: Connection, version_id: int, manifest: Manifest, requests: Sequence[EditRequest]
-) -> None:
-    """Insert the words, subjects and provenance of a new version."""
+Terms = Sequence[tuple[str, str]]
+"""Words and subjects that find a version: field and term of each row, none of them twice."""
+
+
+def terms_of(manifest: Manifest, requests: Sequence[EditRequest]) -> Terms:
+    """What finds a version, which may take a second to make: do it before others wait."""
     texts = (manifest.name, manifest.author, manifest.method.name, manifest.message)
     subjects = [request.subject for request in requests]
     targets = [request.target for request in requests]
-    _insert_terms(connection, version_id, _terms(texts, subjects, targets))
+    return list(_terms(texts, subjects, targets))
+
+
+def index_version(
+    connection: Connection, version_id: int, manifest: Manifest, found_by: Terms
+) -> None:
+    """Insert the words, subjects and provenance of a new version."""
+    _insert_terms(connection, version_id, found_by)
     provenance.insert(connection, version_id, manifest.method)
 
 
@@ -56,14 +65,14 @@ def rebuild(connection: Connection, blobs: BlobStore) -> int:
     Words, subjects and averages are made of rows, provenance of patch.json in `blobs`; where that
     is lost, a version goes without.
     """
-    mended = {row.id for row in _lacking_words(connection) if _mend_words(connection, row)}
+    mended = {row.id for row in lacking_words(connection) if _mend_words(connection, row)}
     mended |= {
         row.id
-        for row in _in_batches(connection, _lacking_provenance())
+        for row in _in_batches(connection, lacking_provenance())
         if _mend_provenance(connection, blobs, row)
     }
     evaluations = [
-        row.id for row in _in_batches(connection, _lacking_means()) if _mend_means(connection, row)
+        row.id for row in _in_batches(connection, lacking_means()) if _mend_means(connection, row)
     ]
     return len(mended) + len(evaluations)
 
@@ -83,7 +92,7 @@ def _insert_terms(
     connection.execute(insert(schema.term), rows)
 
 
-def _lacking_words(connection: Connection) -> Iterator[Row[Any]]:
+def lacking_words(connection: Connection) -> Iterator[Row[Any]]:
     """Versions that no word finds. Every version has one: its name."""
     found = select(schema.term.c.version_id).where(schema.term.c.field == "word")
     ids = connection.scalars(except_(select(schema.version.c.id), found)).all()
@@ -131,7 +140,8 @@ def _subjects_there(
     return there
 
 
-def _lacking_provenance() -> Select[Any]:
+def lacking_provenance() -> Select[Any]:
+    """Versions without provenance: id, and digest of patch.json, which is the version's."""
     version, table, file = schema.version, schema.provenance, schema.version_file
     return (
         select(version.c.id, file.c.digest)
@@ -152,10 +162,12 @@ def _mend_provenance(connection: Connection, blobs: BlobStore, version: Row[Any]
     return False
 
 
-def _lacking_means() -> Select[Any]:
+def lacking_means() -> Select[Any]:
+    """Evaluations that have scores and no averages: id, digest and suite."""
     evaluation, mean, score = schema.evaluation, schema.mean, schema.score
     return (
-        select(evaluation.c.id, evaluation.c.suite, evaluation.c.suite_digest)
+        select(evaluation.c.id, evaluation.c.digest)
+        .add_columns(evaluation.c.suite, evaluation.c.suite_digest)
         .where(
             exists(select(1).where(score.c.evaluation_id == evaluation.c.id)),
             ~exists(select(1).where(mean.c.evaluation_id == evaluation.c.id)),

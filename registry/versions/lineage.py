@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
+from .. import bounds
 from ..database import schema
 from . import reading
 from .reading import VersionInfo
 
 PARENT, SUPERSEDES = "parent", "supersedes"
 _BATCH = 200
+MAX_RELATIVES = 100_000
 
 
 @dataclass(frozen=True, order=True)
@@ -27,7 +30,8 @@ class Lineage:
     """The relatives of the version with the digest `of`, and of each the nearest first.
 
     `ancestors` and `descendants` are digests; `versions` holds what is known of them, and lacks
-    those that are not here. `complete` is false if there are more than were asked for.
+    those that are not here. `complete` is false if there are more than were asked for, or may be
+    since not all edges were read.
     """
 
     of: str
@@ -38,11 +42,13 @@ class Lineage:
     complete: bool
 
 
-Step = Callable[[Connection, Sequence[str], int], list[Edge]]
+Step = Callable[[Connection, Sequence[str], int], tuple[list[Edge], bool]]
+"""Gives edges of some versions, at most so many, and whether these are all."""
 
 
 def of(connection: Connection, digest: str, *, limit: int) -> Lineage:
     """Follow parents and children of a version, at most `limit` of each."""
+    limit = bounds.page(limit, MAX_RELATIVES)
     above, up, all_above = _follow(connection, digest, _parents, limit)
     below, down, all_below = _follow(connection, digest, _children, limit)
     return Lineage(
@@ -65,8 +71,10 @@ def _follow(
     seen = {start: None}
     edges: list[Edge] = []
     level = [start]
+    whole = True
     while level:
-        found = step(connection, level, limit + len(seen))
+        found, all_found = step(connection, level, limit + len(seen))
+        whole = whole and all_found
         level = []
         for edge in found:
             for end in (edge.parent, edge.child):
@@ -77,51 +85,56 @@ def _follow(
                 seen[end] = None
                 level.append(end)
             edges.append(edge)
-    return list(seen)[1:], edges, True
+    return list(seen)[1:], edges, whole
 
 
-def _parents(connection: Connection, digests: Sequence[str], most: int) -> list[Edge]:
+def _parents(connection: Connection, digests: Sequence[str], most: int) -> tuple[list[Edge], bool]:
     """What these versions were made from; `most` of each relation and batch."""
     own = schema.version.c.digest
-    return [
-        edge
-        for some in _batches(digests)
-        for edge in _edges(connection, own.in_(some), own.in_(some), most)
-    ]
+    return _edges(connection, own, own, digests, most)
 
 
-def _children(connection: Connection, digests: Sequence[str], most: int) -> list[Edge]:
+def _children(connection: Connection, digests: Sequence[str], most: int) -> tuple[list[Edge], bool]:
     """What was made from these versions; `most` of each relation and batch."""
     made, instead = schema.version_parent.c.digest, schema.version.c.supersedes
-    return [
-        edge
-        for some in _batches(digests)
-        for edge in _edges(connection, made.in_(some), instead.in_(some), most)
-    ]
+    return _edges(connection, made, instead, digests, most)
 
 
 def _edges(
-    connection: Connection, made: ColumnElement[bool], instead: ColumnElement[bool], most: int
-) -> list[Edge]:
+    connection: Connection,
+    made: ColumnElement[Any],
+    instead: ColumnElement[Any],
+    digests: Sequence[str],
+    most: int,
+) -> tuple[list[Edge], bool]:
+    """Edges at which `made` or `instead` is one of the digests, and whether these are all."""
+    edges: list[Edge] = []
+    whole = True
+    for some in _batches(digests):
+        for relation, query in _relations(made.in_(some), instead.in_(some)):
+            rows = connection.execute(query.limit(most + 1)).all()
+            edges += [Edge(row.digest, row.other, relation) for row in rows[:most]]
+            whole = whole and len(rows) <= most
+    return edges, whole
+
+
+def _relations(
+    made: ColumnElement[bool], instead: ColumnElement[bool]
+) -> Iterable[tuple[str, Select[Any]]]:
+    """A query for each relation: the version, and the one that it came from."""
     version, parent = schema.version.c, schema.version_parent.c
     parents = (
         select(version.digest, parent.digest.label("other"))
         .join_from(schema.version_parent, schema.version)
         .where(made)
         .order_by(version.id, parent.position)
-        .limit(most)
     )
     superseded = (
         select(version.digest, version.supersedes.label("other"))
         .where(instead, version.supersedes.is_not(None))
         .order_by(version.id)
-        .limit(most)
     )
-    return [
-        Edge(row.digest, row.other, relation)
-        for relation, query in ((PARENT, parents), (SUPERSEDES, superseded))
-        for row in connection.execute(query)
-    ]
+    return (PARENT, parents), (SUPERSEDES, superseded)
 
 
 def _known(connection: Connection, digests: Sequence[str]) -> Mapping[str, VersionInfo]:

@@ -1,9 +1,10 @@
 """Indexes that give versions in the order in which they came in, and pages of several at once.
 
-SQLite has no statistics to choose an index by. So the choice is made here: how many versions each
-condition finds is counted, up to a bound, and a page reads along the index of the rarest one, from
-the newest version down, looking the other conditions up for each version. So a page costs the same
-whether a condition holds for one version or for all of them.
+Databases choose an index by what they know of a table on the whole, SQLite by averages and in a new
+registry by nothing; but one word stands in all versions and another in one. So the choice is made
+here: how many versions each condition finds is counted, up to a bound, and a page reads along the
+index of the rarest one, from the newest version down, looking the other conditions up for each
+version. So a page costs the same whether a condition holds for one version or for all of them.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,12 +1,13 @@
 """How a version comes in: its files first, then all its rows and its ledger entry at once.
 
-A crash leaves at most blobs that nothing refers to. Blobs are put before the transaction, which is
-then short; what a collector took between the two is put again within it, where none can run.
+A crash leaves at most blobs that nothing refers to. Blobs are put, and words made, before the
+transaction, which is then short; what a collector took between the two is put again within it,
+where none can run.
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -18,14 +19,25 @@ from ...patches.format.names import AUXILIARY, split_key
 from ...patches.format.patch import DELTA, MANIFEST, Draft, Patch, content_digest
 from ...patches.format.safetensors_file import read_header
 from ...patches.requests import EditRequest
-from .. import bounds
+from .. import bounds, ownership
 from ..blobs import BlobStore
 from ..database import schema
 from ..errors import VersionClash
+from ..ledger.entries import Subject
 from ..ledger.events import Event
 from ..store import Store
-from . import reading, standing, storing
+from . import derived, reading, standing, storing
 from .reading import VersionInfo
+
+
+@dataclass(frozen=True)
+class _Incoming:
+    """A new version, and all that is to be said of it."""
+
+    manifest: Manifest
+    requests: Sequence[EditRequest]
+    found_by: derived.Terms
+    files: Mapping[str, FileRecord]
 
 
 def publish(store: Store, draft: Draft) -> VersionInfo:
@@ -39,8 +51,10 @@ def publish(store: Store, draft: Draft) -> VersionInfo:
     read = Patch(manifest, sources, manifest.digest)
     requests = _requests(read)
     _check_delta(read)
+    found_by = derived.terms_of(manifest, requests)
     _put(store.blobs, manifest.files, sources)
     with store.database.writing() as connection:
+        ownership.claim(connection, store.blobs)
         patch = storing.patch_id(connection, manifest.name)
         known = _same_content(connection, manifest)
         if known:
@@ -48,8 +62,9 @@ def publish(store: Store, draft: Draft) -> VersionInfo:
         _put_again(store.blobs, manifest.files, sources)
         numbered = draft.numbered(storing.next_number(connection, patch))
         own = store.blobs.put_bytes(numbered.to_bytes())
-        files = {**manifest.files, MANIFEST: own}
-        return _record(store, connection, Event.VERSION_PUBLISH, numbered, requests, files)
+        new = _Incoming(numbered, requests, found_by, {**manifest.files, MANIFEST: own})
+        _record(store, connection, Event.VERSION_PUBLISH, new)
+    return _stored(store, own.sha256)
 
 
 def admit(store: Store, patch: Patch) -> VersionInfo:
@@ -66,18 +81,21 @@ def admit(store: Store, patch: Patch) -> VersionInfo:
     requests = _requests(patch)
     with suppress(PluginMissing):
         _check_delta(patch)
+    new = _Incoming(manifest, requests, derived.terms_of(manifest, requests), files)
     with store.database.reading() as connection:
         _refuse_clash(connection, patch)
         _refuse_buried(connection, patch)
     _put(store.blobs, files, patch.files)
     with store.database.writing() as connection:
+        ownership.claim(connection, store.blobs)
         _refuse_buried(connection, patch)
         known = reading.find(connection, schema.version.c.digest == patch.digest)
         if known:
             return known
         _put_again(store.blobs, files, patch.files)
         _refuse_clash(connection, patch)
-        return _record(store, connection, Event.VERSION_ADMIT, manifest, requests, files)
+        _record(store, connection, Event.VERSION_ADMIT, new)
+    return _stored(store, patch.digest)
 
 
 def _put(blobs: BlobStore, files: Mapping[str, FileRecord], sources: Mapping[str, Path]) -> None:
@@ -155,16 +173,22 @@ def _refuse_clash(connection: Connection, patch: Patch) -> None:
         )
 
 
-def _record(
-    store: Store,
-    connection: Connection,
-    event: Event,
-    manifest: Manifest,
-    requests: Sequence[EditRequest],
-    files: Mapping[str, FileRecord],
-) -> VersionInfo:
-    storing.version(connection, manifest, requests, files, recorded=store.ledger.time())
-    info = reading.require(connection, files[MANIFEST].sha256)
-    detail = {"method": info.method, "author": info.author, "message": info.message}
-    store.ledger.append(connection, event, info.subject, detail)
-    return replace(info, is_new=True)
+def _record(store: Store, connection: Connection, event: Event, new: _Incoming) -> None:
+    """Insert the rows of a version and its ledger entry."""
+    manifest, recorded = new.manifest, store.ledger.time()
+    storing.version(
+        connection, manifest, new.requests, new.files, recorded=recorded, found_by=new.found_by
+    )
+    subject = Subject(manifest.label, new.files[MANIFEST].sha256)
+    detail = {
+        "method": manifest.method.name,
+        "author": manifest.author,
+        "message": manifest.message,
+    }
+    store.ledger.append(connection, event, subject, detail)
+
+
+def _stored(store: Store, digest: str) -> VersionInfo:
+    """What was just stored, read when nobody waits for it any more."""
+    with store.database.reading() as connection:
+        return replace(reading.require(connection, digest), is_new=True)

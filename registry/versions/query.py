@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...patches.errors import InputError, LimitExceeded
+from ...patches.errors import LimitExceeded
 from ...patches.format.fields import MAX_TEXT
 from ...patches.format.names import quoted
 from ..bounds import check_text
 from ..database.schema import MAX_LABEL
+from ..errors import QueryRefused
 from . import terms
 from .bases import Digests
 from .score_conditions import ScoreCondition
@@ -34,7 +35,7 @@ class Query:
     scores: Sequence[ScoreCondition] = field(default=())
 
     def __post_init__(self) -> None:
-        """Raise InputError or LimitExceeded for a text that no version can have."""
+        """Raise InputError, LimitExceeded or QueryRefused for a text that no version can have."""
         check_text("the text to look for", self.text, MAX_QUERY)
         check_text("the subject to look for", self.subject, MAX_TEXT)
         check_text("the method to look for", self.method)
@@ -46,12 +47,12 @@ class Query:
 
     @property
     def words(self) -> list[str]:
-        """The words of the text; raises InputError if it has none, LimitExceeded for too many."""
+        """The words of the text; raises QueryRefused for none, LimitExceeded for too many."""
         if self.text is None:
             return []
         found = terms.distinct_words([self.text])
         if not found:
-            raise InputError(
+            raise QueryRefused(
                 f"there is no word in {quoted(self.text)}",
                 hint="words are letters and digits; all of them must stand in a version's name, "
                 "message, author, method, subjects or targets",

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, selec
 from ...patches.digests import is_sha256
 from ...patches.format.manifest import FileRecord
 from ...patches.format.names import quoted
+from .. import bounds
 from ..database import schema
 from ..errors import NotFound
 from ..ledger.entries import Subject
@@ -30,7 +31,8 @@ class VersionInfo:
     bytes of its delta. `supersedes` is the digest of the version that it replaces, `superseded_by`
     the labels of those that replace it and are neither yanked nor deleted, `aliases` the names that
     mean it now, as in `stable`. `standing` says who yanked or deleted it, and why; None if nobody
-    did. `is_new` is true only where publishing or admitting stored it just now.
+    did. Of a deleted version `message` and `subjects` are left empty. `is_new` is true only where
+    publishing or admitting stored it just now.
     """
 
     name: str
@@ -109,7 +111,7 @@ def page(
     Of the whole registry the last recorded comes first, of one patch the highest number. Raises
     NotFound if no version (of the patch) has that digest.
     """
-    query = choose(standing.kept()).limit(max(0, min(limit, MAX_PAGE)))
+    query = choose(standing.kept()).limit(bounds.page(limit, MAX_PAGE))
     version = schema.version.c
     if name is None:
         if before is not None:
@@ -151,19 +153,25 @@ def infos(connection: Connection, query: Join) -> list[VersionInfo]:
     requests, tensors = _requests(connection, ids), _tensors(connection, ids)
     words, aliases = standing.last_words(connection, ids), alias_rows.meaning(connection, ids)
     newer = _newer(connection, [row.digest for row in rows])
-    return [
+    found = [
         replace(
             _info(row),
-            bases=tuple(bases[row.id]),
+            bases=tuple(bases.get(row.id, ())),
             subjects=tuple(subjects.get(row.id, ())),
-            requests=requests[row.id],
-            tensors=tensors[row.id],
+            requests=requests.get(row.id, 0),
+            tensors=tensors.get(row.id, 0),
             superseded_by=tuple(newer.get(row.digest, ())),
             aliases=tuple(aliases.get(row.id, ())),
             standing=words.get(row.id),
         )
         for row in rows
     ]
+    return [_veiled(info) if info.standing and info.standing.deleted else info for info in found]
+
+
+def _veiled(info: VersionInfo) -> VersionInfo:
+    """A deleted version without what people wrote in it."""
+    return replace(info, message="", subjects=())
 
 
 def _info(row: Row[Any]) -> VersionInfo:
@@ -232,7 +240,8 @@ def _requests(connection: Connection, ids: Sequence[int]) -> Mapping[int, int]:
     version, request = schema.version.c, schema.request.c
     last = select(func.max(request.position)).where(request.version_id == version.id)
     query = select(version.id, last.scalar_subquery()).where(version.id.in_(ids))
-    return {row: position + 1 for row, position in connection.execute(query)}
+    found = connection.execute(query)
+    return {row: position + 1 for row, position in found if position is not None}
 
 
 def _tensors(connection: Connection, ids: Sequence[int]) -> Mapping[int, int]:

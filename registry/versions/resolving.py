@@ -14,12 +14,12 @@ _NEAR = 1_000
 _LISTED = 5
 
 
-def resolve(connection: Connection, reference: str) -> VersionInfo:
+def resolve(connection: Connection, reference: str, *, to_read: bool = False) -> VersionInfo:
     """The version that a reference means.
 
     A number or a digest means a version whatever became of it; a name alone means the highest that
-    is neither yanked nor deleted, an alias none that is yanked. Raises ReferenceRefused,
-    NameRefused, NotFound, Ambiguous, Yanked, Deleted.
+    is neither yanked nor deleted, an alias none that is yanked, unless it is only `to_read`. Raises
+    ReferenceRefused, NameRefused, NotFound, Ambiguous, Yanked, Deleted.
     """
     match parse(reference):
         case ByDigest(prefix):
@@ -29,7 +29,7 @@ def resolve(connection: Connection, reference: str) -> VersionInfo:
         case ByName(alias=None) as meant:
             return _numbered(connection, meant)
         case ByName() as meant:
-            return _aliased(connection, meant)
+            return _aliased(connection, meant, to_read=to_read)
 
 
 def exact(connection: Connection, reference: str) -> VersionInfo:
@@ -126,16 +126,17 @@ def _numbered(connection: Connection, meant: ByName) -> VersionInfo:
     raise NotFound(
         f"{meant.full_name} has no version {meant.number}",
         why=f"newest: {', '.join(labels)}" if labels else None,
+        hint=f"see which there are: weightpatch list {meant.full_name}",
     )
 
 
-def _aliased(connection: Connection, meant: ByName) -> VersionInfo:
+def _aliased(connection: Connection, meant: ByName, *, to_read: bool) -> VersionInfo:
     patch = patch_row(connection, meant)
     row = alias_rows.target(connection, patch, str(meant.alias))
     info = None if row is None else reading.find(connection, schema.version.c.id == row)
     if info is None:
         raise no_alias(connection, patch, meant)
-    if info.standing is None:
+    if info.standing is None or to_read:
         return info
     alias = f"{meant.full_name}@{meant.alias}"
     raise standing.yanked(

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from ...patches.errors import InputError
 from ...patches.evaluation.measures import AGGREGATES, MEASURES
 from ...patches.format.names import quoted
 from ..bounds import check_text
+from ..errors import QueryRefused
 
 EXACT = ".exact-match"
 
@@ -47,14 +47,14 @@ class ScoreCondition:
 
     @classmethod
     def parse(cls, text: str) -> "ScoreCondition":
-        """Read `MEASURE>=NUMBER`, or with > < <= or =; raises InputError, LimitExceeded."""
+        """Read `MEASURE>=NUMBER`, or with > < <= or =; raises QueryRefused, LimitExceeded."""
         check_text("a condition on a score", text)
         match = _CONDITION.fullmatch(text)
         number = float(match[3]) if match else math.nan
         if match is None or not math.isfinite(number):
-            raise InputError(
+            raise QueryRefused(
                 f"{quoted(text)} is not a condition on a score",
-                hint="write a measure, one of >= > < <= =, and a number, as in locality>=0.9",
+                hint="write a measure, one of >= > < <= =, and a number, as in 'locality>=0.9'",
             )
         return cls(SHORT_NAMES.get(match[1], match[1]), match[2], number)
 

@@ -4,11 +4,29 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, select
 
+from ...patches.evaluation.measures import AGGREGATES, MEASURES
+from ...patches.format.names import quoted
 from ..database import schema
+from ..errors import QueryRefused
 from . import postings
 from .bases import OfBase
 from .postings import Condition, Postings
-from .score_conditions import ScoreCondition
+from .score_conditions import SHORT_NAMES, ScoreCondition
+
+
+def require_known(connection: Connection, conditions: Sequence[ScoreCondition]) -> None:
+    """Raise QueryRefused for a measure that is neither ours nor in any evaluation here."""
+    for condition in conditions:
+        name = condition.measure
+        if name in MEASURES or name in AGGREGATES:
+            continue
+        mean = schema.mean.c
+        if connection.scalar(select(mean.measure).where(mean.measure == name).limit(1)) is None:
+            raise QueryRefused(
+                f"no score is called {quoted(name)}",
+                why=f"known are {', '.join([*MEASURES, *AGGREGATES])}",
+                hint=f"or in short: {', '.join(SHORT_NAMES)}",
+            )
 
 
 def rare(connection: Connection, conditions: Sequence[ScoreCondition]) -> list[Postings]:

@@ -2,17 +2,21 @@
 
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, exists, select
+from sqlalchemy import Connection
 
 from ...patches.checkpoints.checkpoint import Checkpoint
 from ...patches.format.manifest import BaseRecord
+from .. import bounds
 from ..database import schema
 from ..database.connections import Database
-from . import bases, postings, reading, scored, terms
-from .postings import Condition, Postings
+from . import bases, postings, reading, scored, standing, terms
+from .postings import Postings
 from .query import Query
 from .reading import MAX_PAGE, VersionInfo
 from .tensor_names import matching, touched
+
+FITTED = 200
+"""Versions whose tensors are compared with those of a checkpoint at once, even for a small page."""
 
 
 def find(
@@ -25,7 +29,8 @@ def find(
 ) -> list[VersionInfo]:
     """A page of what meets the query on a base; of a checkpoint no more is hashed than needed.
 
-    Raises what `page` does.
+    A BaseRecord knows some tensors of a checkpoint, and not which one it is: with it, evaluations
+    on any checkpoint count. Raises what `page` does.
     """
     if isinstance(base, Checkpoint):
         with database.reading() as connection:
@@ -48,8 +53,9 @@ def page(
     Raises NotFound if no version has that digest, LimitExceeded for a pattern that too many tensors
     meet.
     """
-    limit = max(0, min(limit, MAX_PAGE))
+    limit = bounds.page(limit, MAX_PAGE)
     below = None if before is None else reading.identity(connection, before)
+    scored.require_known(connection, query.scores)
     lists = _lists(connection, query)
     if lists is None:
         return []
@@ -59,14 +65,16 @@ def page(
     others = [each.met(version) for each in lists if each.exact and each is not driving]
     of_base = bases.evaluated(connection, query.base, query.fingerprint)
     others += [scored.met(condition, version, of_base) for condition in query.scores]
-    others.append(_kept(version))
+    others.append(standing.kept(version))
+    by_tensors = query.base is not None and not isinstance(query.base, str)
+    most = max(limit, FITTED) if by_tensors else limit
     found: list[int] = []
     while len(found) < limit:
-        rows = driving.page(connection, others, below=below, limit=limit)
-        if not rows:
+        rows = driving.page(connection, others, below=below, limit=most)
+        found += bases.fitting(connection, rows, query.base)
+        if len(rows) < most:
             break
         below = rows[-1]
-        found += bases.fitting(connection, rows, query.base)
     chosen = reading.choose(schema.version.c.id.in_(found[:limit]))
     return reading.infos(connection, chosen)
 
@@ -98,18 +106,3 @@ def _term(name: str, term: str) -> Postings:
 def _own(column: str, value: str) -> Postings:
     table = schema.version.alias()
     return Postings(table.c.id, table.c[column], [value])
-
-
-def _kept(version: ColumnElement[int]) -> Condition:
-    """That a version is not deleted."""
-    table, later = schema.standing.alias(), schema.standing.alias()
-    newer = exists(
-        select(later.c.seq)
-        .where(later.c.version_id == version, later.c.seq > table.c.seq)
-        .correlate_except(later)
-    )
-    return ~exists(
-        select(table.c.seq).where(
-            table.c.version_id == version, table.c.state == schema.DELETED, ~newer
-        )
-    )

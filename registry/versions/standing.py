@@ -29,7 +29,7 @@ class Standing:
 
     @property
     def deleted(self) -> bool:
-        """Whether only the tombstone is left."""
+        """Whether it may not be used, and its files are taken away."""
         return self.state == DELETED
 
     @property
@@ -40,6 +40,15 @@ class Standing:
     def __str__(self) -> str:
         how = f"{self.state} ({self.severity})" if self.severity else self.state
         return f"{how} by {self.who} on {self.when[:10]}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Malicious:
+    """A version that must not be used, and who said so, when and why."""
+
+    label: str
+    digest: str
+    standing: Standing
 
 
 def stacks(connection: Connection, ids: Sequence[int]) -> Mapping[int, Sequence[Standing]]:
@@ -71,19 +80,19 @@ def listed() -> ColumnElement[bool]:
     return _state() == LISTED
 
 
-def kept() -> ColumnElement[bool]:
-    """The condition that a version is not deleted."""
-    return _state() != DELETED
+def kept(version: ColumnElement[int] = schema.version.c.id) -> ColumnElement[bool]:
+    """The condition that a version, by the column of its row number, is not deleted."""
+    return _state(version) != DELETED
 
 
-def _state() -> ColumnElement[str]:
-    table = schema.standing
+def _state(version: ColumnElement[int] = schema.version.c.id) -> ColumnElement[str]:
+    table = schema.standing.alias()
     last = (
         select(table.c.state)
-        .where(table.c.version_id == schema.version.c.id)
+        .where(table.c.version_id == version)
         .order_by(table.c.seq.desc())
         .limit(1)
-        .correlate(schema.version)
+        .correlate_except(table)
         .scalar_subquery()
     )
     return func.coalesce(last, LISTED)
@@ -106,7 +115,17 @@ def deleted(label: str, standing: Standing, *, what: str = "") -> Deleted:
 
 
 def require_usable(connection: Connection, digests: Iterable[str]) -> None:
-    """Raise Yanked if what one of these versions holds is known to be malicious.
+    """Raise Yanked if what one of these versions holds is known to be malicious."""
+    for found in malicious(connection, digests):
+        raise yanked(
+            found.label,
+            found.standing,
+            hint="do not use it, nor what holds it; show, verify, diff and log still read it",
+        )
+
+
+def malicious(connection: Connection, digests: Iterable[str]) -> list[Malicious]:
+    """What is known to be malicious of what these versions hold, themselves among it.
 
     `digests` are sha256 in full, of versions and of deltas; those of what is not here say nothing.
     A version holds its own delta, and those from which its operations came.
@@ -124,20 +143,24 @@ def require_usable(connection: Connection, digests: Iterable[str]) -> None:
         ),
     )
     query = (
-        select(version.c.id, version.c.number, patch.c.namespace, patch.c.name)
+        select(
+            version.c.id,
+            version.c.digest,
+            version.c.number,
+            patch.c.namespace,
+            patch.c.name,
+        )
         .join(patch)
         .where(version.c.id.in_(held))
         .order_by(version.c.id)
     )
     rows = {row.id: row for row in connection.execute(query)}
-    for row, standing in last_words(connection, list(rows)).items():
-        if standing.malicious:
-            found = rows[row]
-            raise yanked(
-                f"{found.namespace}/{found.name}@{found.number}",
-                standing,
-                hint="do not use it, nor what holds it; show, verify, diff and log still read it",
-            )
+    words = last_words(connection, list(rows))
+    return [
+        Malicious(f"{row.namespace}/{row.name}@{row.number}", row.digest, words[row.id])
+        for row in rows.values()
+        if row.id in words and words[row.id].malicious
+    ]
 
 
 def _is_delta() -> ColumnElement[bool]:

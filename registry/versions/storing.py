@@ -54,10 +54,11 @@ def version(
     files: Mapping[str, FileRecord],
     *,
     recorded: str,
+    found_by: derived.Terms | None = None,
 ) -> None:
     """Insert all rows of a version, and move its patch's counter past its number.
 
-    Raises NameTooAlike.
+    `found_by` are its terms, if they were made before. Raises NameTooAlike.
     """
     patch = patch_id(connection, manifest.name)
     values = {
@@ -84,7 +85,9 @@ def version(
     blobs(connection, files.values())
     named = ({"path": path, "digest": file.sha256} for path, file in files.items())
     _parts(connection, schema.version_file, row, named)
-    derived.index_version(connection, row, manifest, requests)
+    if found_by is None:
+        found_by = derived.terms_of(manifest, requests)
+    derived.index_version(connection, row, manifest, found_by)
 
 
 def blobs(connection: Connection, records: Iterable[FileRecord]) -> None:

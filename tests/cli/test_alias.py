@@ -24,17 +24,30 @@ def test_an_alias_moves_and_is_a_reference(again):
 
 def test_the_list_says_who_moved_it_there_and_when(moved):
     page = moved.ok("alias", "acme/one")
-    for word in ("acme/one@stable", "acme/one@2", "tester"):
+    for word in ("stable", "acme/one@2", "tester"):
         assert word in page
     aliases = moved.json("alias", "acme/one@stable")["aliases"]
-    assert aliases["stable"]["version"] == 2
+    assert (aliases["stable"]["version"], aliases["stable"]["who"]) == (2, "tester")
     assert "has no alias" in moved.run("alias", "acme/two").stderr
 
 
 def test_the_history_says_why(moved):
     page = moved.ok("alias", "acme/one@stable", "--history")
-    assert page.index("acme/one@2") < page.index("passed the gate")
-    assert len(moved.json("alias", "acme/one", "--history", "--limit", "1")["moves"]) == 1
+    assert page.index("@2") < page.index("passed the gate")
+    first = moved.run("alias", "acme/one", "--history", "--limit", "1")
+    assert "passed the gate" not in first.stdout
+    rest = moved.run(*first.stderr.strip().removeprefix("more: weightpatch ").split())
+    assert ("passed the gate" in rest.stdout, rest.stderr) == (True, "")
+    moved.fails(1, "E_NOT_FOUND", "alias", "acme/one@nope", "--history")
+
+
+def test_the_log_says_which_alias_and_why(moved):
+    assert "stable: none → @1: passed the gate" in moved.ok("log", "acme/one")
+    assert "no entry says that" in moved.run("log", "--action", "version.delete").stderr
+    page = moved.json("log", "--limit", "1")
+    assert page["before"] == page["entries"][0]["seq"]
+    whole = len(moved.json("log")["entries"])
+    assert moved.json("log", "--limit", str(whole))["before"] is None
 
 
 def test_what_it_meant_then(moved):

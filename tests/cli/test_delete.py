@@ -1,26 +1,26 @@
 """delete: what is left of a version, and what became of others: builds, transfers, successors."""
 
-GONE = ("--reason", "private data")
+GONE = ("--reason", "published by mistake")
 
 
 def test_the_tombstone_says_who_and_why(again):
     said = again.ok("delete", "acme/one@2", *GONE)
     assert "acme/one@2 is now deleted by tester" in said
     page = again.ok("show", "acme/one@2")
-    for word in ("acme/one@2", "sha256:", "deleted by tester", "private data"):
+    for word in ("acme/one@2", "sha256:", "deleted by tester", "published by mistake"):
         assert word in page
     document = again.json("show", "acme/one@2")
     assert document["manifest"] is None
-    assert document["standing"]["reason"] == "private data"
+    assert document["standing"]["reason"] == "published by mistake"
     assert "acme/one@2" not in again.ok("list")
-    assert "private data" in again.fails(1, "E_DELETED", "verify", "acme/one@2")
+    assert "published by mistake" in again.fails(1, "E_DELETED", "verify", "acme/one@2")
     assert "version.delete" in again.ok("log", "acme/one@2")
 
 
 def test_what_was_deleted_is_not_pulled_again(stocked):
     stocked.ok("delete", "acme/one@1", *GONE)
     told = stocked.fails(1, "E_DELETED", "pull", "acme/one", stocked.exchange)
-    assert "private data" in told
+    assert "published by mistake" in told
     assert "--undo" in told
     stocked.ok("delete", "acme/one@1", "--undo", "--reason", "it was public")
     assert "already known" in stocked.ok("pull", "acme/one", stocked.exchange)

@@ -43,7 +43,7 @@ def test_as_a_graph(family):
 
 
 def test_it_says_when_there_is_more(family):
-    assert "there are more" in family.run("lineage", "acme/both", "--limit", "1").stderr
+    assert "there may be more" in family.run("lineage", "acme/both", "--limit", "1").stderr
 
 
 def test_of_what_is_not_here(stocked):

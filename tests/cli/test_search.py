@@ -47,7 +47,10 @@ def test_what_was_yanked_is_marked(stocked, tmp_path):
 def test_what_cannot_be_looked_for(stocked):
     assert stocked.run("search").returncode == 2
     assert stocked.run("search", "x", "--before", "sha256:12").returncode == 2
-    stocked.fails(1, "E_FAILED", "search", "%")
-    stocked.fails(1, "E_FAILED", "search", "--score", "locality=>1")
+    stocked.fails(1, "E_QUERY", "search", "%")
+    stocked.fails(1, "E_QUERY", "search", "--score", "locality=>1")
+    assert "locality" in stocked.fails(1, "E_QUERY", "search", "--score", "loclaity>1")
+    stocked.fails(1, "E_CHECKPOINT", "search", "--base", "./typo")
+    assert "acme/one" in stocked.fails(1, "E_NOT_FOUND", "list", "acme/onee")
     stocked.fails(1, "E_LIMIT", "search", "x" * 2000)
     stocked.fails(1, "E_NOT_FOUND", "list", "--before", "sha256:" + "0" * 64)

@@ -62,5 +62,34 @@ def test_nothing_goes_on_top_of_a_build_with_a_malicious_version(stocked):
 
 def test_a_reason_is_needed(again):
     assert again.run("yank", "acme/one@2").returncode == 2
-    again.fails(1, "E_FAILED", "yank", "acme/one@2", "--reason", " ")
+    assert again.run("yank", "acme/one@2", "--reason", " ").returncode == 2
     again.fails(1, "E_REFERENCE", "yank", "acme/one", *REASON)
+
+
+def test_what_holds_a_malicious_version_says_so_wherever_it_is_looked_at(stocked, tmp_path):
+    base, out = ("--base", stocked.base.path), tmp_path / "fixed"
+    stocked.ok("compose", "acme/one", "acme/two", "--name", "acme/both", *base)
+    stocked.ok("apply", "acme/both", *base, "--out", out)
+    (build,) = stocked.json("show", "acme/one")["builds"]
+    assert (build["location"], build["through"]) == (str(out), ["acme/both@1"])
+    assert "(through acme/both@1)" in stocked.ok("show", "acme/one")
+    told = stocked.ok("yank", "acme/one@1", "--severity", "malicious", "--reason", "a back door")
+    for place in ("composition acme/both@1", f"build {out}", f"remote {stocked.exchange}"):
+        assert place in told
+    for command in (
+        ("show", "acme/both"),
+        ("lineage", "acme/both"),
+        ("verify", "acme/both"),
+        ("verify", out),
+        ("blame", out),
+    ):
+        found = stocked.run(*command)
+        assert found.returncode == 0
+        assert "holds acme/one@1, yanked as malicious by tester" in found.stderr
+        (held,) = stocked.json(*command)["holds_malicious"]
+        assert held["label"] == "acme/one@1"
+    severities = {
+        node["version"]: node["severity"] for node in stocked.json("lineage", "acme/both")["nodes"]
+    }
+    assert severities["acme/one@1"] == "malicious"
+    stocked.fails(1, "E_YANKED", "alias", "acme/both@1", "stable")

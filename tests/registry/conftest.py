@@ -22,7 +22,8 @@ from weightpatch.patches.format.manifest import (
 from weightpatch.patches.format.patch import Draft, Patch, write_files
 from weightpatch.patches.operations.lowrank import LowRank
 from weightpatch.patches.requests import EditRequest
-from weightpatch.registry.registry import Registry
+from weightpatch.registry.database import triggers
+from weightpatch.registry.registry import Event, Registry, Subject
 
 TENSOR = "model.layers.0.mlp.down_proj.weight"
 METHOD = MethodRecord(
@@ -61,6 +62,24 @@ def registry(url: str | None, home: Path, clock) -> Iterator[Registry]:
 def reopen(registry: Registry, url: str | None, home: Path) -> Callable[..., Registry]:
     """Open the same registry once more, by another actor if one is named."""
     return lambda actor="ada", **options: Registry.open(url, home=home, actor=actor, **options)
+
+
+@pytest.fixture
+def enter() -> Callable[..., None]:
+    """Write an entry into a registry's ledger and nothing else, as no verb of a registry does."""
+
+    def append(
+        registry: Registry,
+        action: str,
+        label: str,
+        digest: str | None = None,
+        detail: dict[str, object] | None = None,
+    ) -> None:
+        store = registry._store
+        with store.database.writing() as connection:
+            store.ledger.append(connection, Event(action), Subject(label, digest), detail)
+
+    return append
 
 
 @pytest.fixture
@@ -147,6 +166,21 @@ def sql(url: str | None, home: Path) -> Callable[..., list[tuple]]:
                 statement = statement.replace("?", "%s")
             cursor = connection.execute(statement, parameters or None if url else parameters)
             return cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+@pytest.fixture
+def tamper(registry, sql):
+    """Run SQL as somebody who takes the triggers away before, and puts them back."""
+
+    def run(statement: str, *parameters: object) -> None:
+        database = registry._store.database
+        with database.writing() as connection:
+            triggers.remove(connection)
+        sql(statement, *parameters)
+        with database.writing() as connection:
+            triggers.install(connection)
 
     return run
 

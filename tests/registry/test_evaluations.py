@@ -4,7 +4,7 @@ import pytest
 from weightpatch.patches.digests import sha256
 from weightpatch.patches.errors import LimitExceeded, ManifestError
 from weightpatch.registry.attestations import Attestation
-from weightpatch.registry.errors import NotFound
+from weightpatch.registry.errors import Deleted, NotFound
 from weightpatch.registry.registry import Registry
 
 
@@ -53,6 +53,29 @@ def test_of_an_unknown_version(registry, make_evaluation):
         registry.record_evaluation("0" * 64, "f" * 64, make_evaluation())
     with pytest.raises(NotFound):
         registry.evaluations("0" * 64)
+
+
+def test_each_evaluation_has_its_own_means(registry, make_draft, make_evaluation):
+    info, other = registry.publish(make_draft()), registry.publish(make_draft(seed=1))
+    for after in (0.0, 0.5):
+        registry.record_evaluation(info.digest, "f" * 64, make_evaluation(after))
+    registry.record_evaluation(other.digest, "f" * 64, make_evaluation())
+    found = registry.evaluations(info.digest)
+    assert [each.means for each in found] == [
+        make_evaluation(after).means() for after in (0.5, 0.0)
+    ]
+
+
+def test_of_a_deleted_version(registry, make_draft, make_evaluation):
+    info = registry.publish(make_draft())
+    registry.record_evaluation(info.digest, "f" * 64, make_evaluation())
+    registry.delete(info.label, reason="published by mistake")
+    before = registry.log()
+    for after in (1.0, 0.5):
+        with pytest.raises(Deleted, match="acme/tongues@1 was deleted"):
+            registry.record_evaluation(info.digest, "f" * 64, make_evaluation(after))
+    assert registry.log() == before
+    assert len(registry.evaluations(info.digest)) == 1
 
 
 def test_malformed_digests_and_cases_are_refused(registry, make_draft, make_evaluation):

@@ -264,7 +264,7 @@ def test_a_blob_taken_away_in_between_is_put_back(robbed, make_draft, make_patch
     assert evaluation.path.is_file()
 
 
-def test_sql_in_any_field_is_only_text(registry, make_draft, make_evaluation, sql):
+def test_sql_in_any_field_is_only_text(registry, make_draft, make_evaluation, sql, enter):
     evil = "'); DROP TABLE version; --"
     before = sql("SELECT count(*) FROM version")
     draft = make_draft(
@@ -282,7 +282,7 @@ def test_sql_in_any_field_is_only_text(registry, make_draft, make_evaluation, sq
     )
     info = registry.publish(draft)
     registry.record_evaluation(info.digest, "f" * 64, make_evaluation(case=evil))
-    registry.record("version.push", evil, None, {evil: evil})
+    enter(registry, "version.push", evil, None, {evil: evil})
 
     assert (info.author, info.message, info.licence, info.method) == (evil,) * 4
     assert (info.subjects, info.bases) == ((evil,), (f"{evil}@{evil}",))

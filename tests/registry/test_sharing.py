@@ -84,6 +84,30 @@ def test_pushes_and_pulls_are_remembered(registry, shared, tmp_path):
     assert registry.transfers("acme/tongues", limit=1) == [pushed]
 
 
+def test_a_transfer_is_written_down_with_its_remote(registry, shared, tmp_path):
+    pull(registry, "acme/tongues", str(shared))
+    assert registry.log()[0].detail == {
+        "from": str(shared / "acme" / "tongues" / "v1"),
+        "remote": str(shared),
+        "revision": None,
+    }
+    assert registry.verify_ledger().ok
+
+
+@pytest.mark.parametrize(
+    ("direction", "remote", "error"),
+    [("push", "x" * 1_500, LimitExceeded), ("sideways", "/x", ValueError)],
+)
+def test_a_transfer_that_cannot_be_is_not_written_down(
+    registry, make_draft, direction, remote, error
+):
+    info = registry.publish(make_draft())
+    before = registry.log()
+    with pytest.raises(error):
+        registry.record_transfer(info.digest, direction, remote, place="/x/1", revision=None)
+    assert registry.log() == before
+
+
 def test_a_remote_is_one_however_it_is_written(registry, shared, sql, monkeypatch):
     monkeypatch.chdir(shared.parent)
     for location in ("shared", str(shared), "shared"):

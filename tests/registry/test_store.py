@@ -4,6 +4,7 @@ import pytest
 import weightpatch
 from weightpatch.patches.errors import NameRefused
 from weightpatch.registry.errors import DatabaseFailed, RegistryMissing, SchemaTooNew
+from weightpatch.registry.ledger.entries import Ledger
 from weightpatch.registry.registry import Registry
 
 
@@ -105,3 +106,16 @@ def test_a_folder_may_be_named_by_its_text_and_stays_the_same(tmp_path, monkeypa
         registry.publish(make_draft())
         assert registry.patch("acme/tongues").operations
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_killed_while_it_is_made_there_is_no_registry(url, home, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "append", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            Registry.create(url, home=home, actor="ada")
+    with Registry.create(url, home=home, actor="ada", identity="mine") as registry:
+        assert [entry.action for entry in registry.log()] == ["registry.create"]
+        assert registry.log()[0].detail == {"id": "mine"}

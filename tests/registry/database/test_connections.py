@@ -74,7 +74,7 @@ def test_a_writer_waits_for_the_one_before(database):
     assert order == ["first", "second"]
 
 
-def test_a_writer_does_not_wait_for_ever(registry, database, monkeypatch):
+def test_a_writer_does_not_wait_for_ever(registry, database, monkeypatch, enter):
     monkeypatch.setattr(engines, "PATIENCE", 1)
     with registry._store.database.reading() as connection:
         if database.is_sqlite:
@@ -83,12 +83,12 @@ def test_a_writer_does_not_wait_for_ever(registry, database, monkeypatch):
         database.writing(),
         pytest.raises(DatabaseFailed, match="somebody else has been writing") as caught,
     ):
-        registry.record("version.push", "acme/tongues@1")
+        enter(registry, "version.push", "acme/tongues@1")
     assert "try again" in caught.value.hint
-    registry.record("version.push", "acme/tongues@1")
+    enter(registry, "version.push", "acme/tongues@1")
 
 
-def test_a_copy_of_the_process_is_refused(registry):
+def test_a_copy_of_the_process_is_refused(registry, enter):
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -102,7 +102,7 @@ def test_a_copy_of_the_process_is_refused(registry):
     os.close(writer)
     with os.fdopen(reader) as answer:
         assert "open the registry again in this process" in answer.read()
-    registry.record("version.push", "acme/tongues@1")
+    enter(registry, "version.push", "acme/tongues@1")
     assert registry.verify_ledger().ok
 
 
@@ -310,3 +310,18 @@ class TestOnPostgreSQL:
 def test_another_driver_is_refused():
     with pytest.raises(DatabaseFailed, match="psycopg2"):
         locate("postgresql+psycopg2://here/registry", Path())
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+@pytest.mark.parametrize("level", ["serializable", "repeatable%5C%20read"])
+def test_writers_take_their_turn_whatever_the_server_does_by_default(url, home, make_draft, level):
+    options = f"options=-c%20default_transaction_isolation%3D{level}"
+    drafts = [make_draft(f"acme/{letter * 4}") for letter in "abcdef"]
+    with Registry.create(f"{url}{'&' if '?' in url else '?'}{options}", home=home) as registry:
+        writers = [threading.Thread(target=registry.publish, args=[draft]) for draft in drafts]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert len(registry.versions()) == len(drafts)
+        assert registry.verify_ledger().ok

@@ -32,12 +32,12 @@ def test_a_registry_on_a_read_only_medium_can_be_read(sealed):
         assert sorted(path.name for path in sealed.iterdir()) == before
 
 
-def test_it_says_that_it_cannot_be_written_to(sealed):
+def test_it_says_that_it_cannot_be_written_to(sealed, enter):
     with (
         Registry.open(home=sealed, actor="ada") as registry,
         pytest.raises(DatabaseFailed, match="readonly") as caught,
     ):
-        registry.record("version.push", "acme/tongues@1")
+        enter(registry, "version.push", "acme/tongues@1")
     assert "read-only medium" in caught.value.hint
 
 
@@ -60,7 +60,7 @@ def test_only_what_nobody_writes_to_is_taken_for_immutable(tmp_path):
         tmp_path.chmod(0o755)
 
 
-def test_a_full_disk_is_said_to_be_one(home):
+def test_a_full_disk_is_said_to_be_one(home, enter):
     with Registry.create(home=home, actor="ada") as registry:
         engine = registry._store.database.engine
         engine.dispose()
@@ -70,6 +70,6 @@ def test_a_full_disk_is_said_to_be_one(home):
             connection.execute("PRAGMA max_page_count=1")
 
         with pytest.raises(NoSpace, match="full") as caught:
-            registry.record("version.push", "x", None, {"a": "x" * 200_000})
+            enter(registry, "version.push", "x", None, {"a": "x" * 200_000})
         assert caught.value.code == "E_SPACE"
         assert len(registry.log()) == 1

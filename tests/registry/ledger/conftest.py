@@ -8,9 +8,9 @@ from weightpatch.registry.registry import Registry
 
 
 @pytest.fixture
-def history(registry, make_draft) -> Registry:
+def history(registry, make_draft, enter) -> Registry:
     """A registry with a ledger of five entries; the last three are of versions."""
-    registry.record("version.push", "somewhere")
+    enter(registry, "version.push", "somewhere")
     for seed in range(3):
         registry.publish(make_draft(seed=seed))
     return registry

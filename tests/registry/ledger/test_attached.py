@@ -6,14 +6,14 @@ from weightpatch.registry.registry import Registry
 
 @pytest.fixture
 def life(history, sql) -> Registry:
-    """Five entries, then 6 and 7: alias moves, 8 yank, 9 restore, 10 push, 11 build, 12 delete."""
+    """Five entries, then 6, 7: alias moves, 8 yank, 9 restore, 10 push, 11, 12 build, 13 delete."""
     one, two = history.resolve("acme/tongues@1"), history.resolve("acme/tongues@2")
     history.move_alias("acme/tongues@stable", "acme/tongues@1", reason="first")
     history.move_alias("acme/tongues@stable", "acme/tongues@2", reason="better")
     history.yank("acme/tongues@1", reason="wrong", severity="minor")
     history.restore("acme/tongues@1", reason="not wrong")
     history.record_transfer(one.digest, "push", "/shared", place="/shared/one", revision="abc")
-    history.record_build("/builds/one", "pico", {two.label: two.digest})
+    history.record_build("/builds/one", "pico", [one.subject, two.subject])
     history.delete("acme/tongues@3", reason="never mind")
     return history
 
@@ -32,7 +32,7 @@ def bare(life, drop_trigger, sql, dialect) -> Registry:
 
 def test_what_the_verbs_wrote_agrees(life):
     assert life.verify_ledger().ok
-    assert life.log(limit=1)[0].seq == 12
+    assert life.log(limit=1)[0].seq == 13
 
 
 CHANGED = {
@@ -61,9 +61,26 @@ CHANGED = {
         10,
         "UPDATE transfer SET version_id = (SELECT id FROM version WHERE number = 2)",
     ),
-    "build elsewhere": (11, "UPDATE build SET location = '/builds/two' WHERE seq = 11"),
-    "build of another base": (11, "UPDATE build SET base = 'micro' WHERE seq = 11"),
-    "deleted no more": (12, "DELETE FROM standing WHERE seq = 12"),
+    "push to another remote": (10, "UPDATE remote SET location = '/elsewhere'"),
+    "push without a row": (10, "DELETE FROM transfer"),
+    "build elsewhere": (12, "UPDATE build SET location = '/builds/two' WHERE seq = 12"),
+    "build of another base": (12, "UPDATE build SET base = 'micro' WHERE seq = 12"),
+    "build of another version": (
+        12,
+        "UPDATE build_version SET digest = (SELECT digest FROM version WHERE number = 3)",
+    ),
+    "build of one version less": (12, "DELETE FROM build_version WHERE position = 1"),
+    "build of one version more": (
+        12,
+        "INSERT INTO build_version SELECT 12, 2, digest FROM version WHERE number = 3",
+    ),
+    "build of none": (12, "DELETE FROM build_version"),
+    "build in another order": (
+        12,
+        "UPDATE build_version SET position = 2 WHERE position = 0",
+    ),
+    "a build that nobody did": (5, "INSERT INTO build SELECT 5, location, base FROM build"),
+    "deleted no more": (13, "DELETE FROM standing WHERE seq = 13"),
     "a yank that nobody did": (
         5,
         "INSERT INTO standing SELECT 5, id, 'yanked', 'minor', 'so' FROM version WHERE number = 2",
@@ -78,24 +95,37 @@ CHANGED = {
 @pytest.mark.parametrize("case", CHANGED)
 def test_a_row_that_says_something_else_breaks_its_entry(bare, sql, dialect, case):
     seq, statement = CHANGED[case]
-    sql("DELETE FROM build_version")
     assert bare.verify_ledger().broken is None
     sql(statement)
     assert bare.verify_ledger().broken == seq
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
-def test_a_row_beyond_the_last_entry_is_a_flaw(bare, sql):
-    sql("UPDATE standing SET seq = 99 WHERE seq = 12")
+def test_a_build_without_any_row_breaks_its_entry(bare, sql):
+    sql("DELETE FROM build_version")
+    sql("DELETE FROM build")
     assert bare.verify_ledger().broken == 12
-    sql("UPDATE standing SET seq = 12 WHERE seq = 99")
+
+
+def test_a_version_added_to_a_build_is_found_with_all_triggers_there(life, sql):
+    sql("INSERT INTO build_version SELECT 12, 2, digest FROM version WHERE number = 3")
+    report = life.verify_ledger()
+    assert (report.broken, report.unguarded) == (12, ())
+    assert "build_version" in report.flaw
+
+
+def test_entries_of_schema_0001_have_no_rows(history, enter):
+    enter(history, "build.apply", "acme/tongues@1", None, {"base": "pico", "out": "./fixed"})
+    enter(history, "version.pull", "acme/tongues@1", None, {"from": "/shared", "revision": None})
+    assert history.verify_ledger().ok
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_a_row_beyond_the_last_entry_is_a_flaw(bare, sql):
+    sql("UPDATE standing SET seq = 99 WHERE seq = 13")
+    assert bare.verify_ledger().broken == 13
+    sql("UPDATE standing SET seq = 13 WHERE seq = 99")
     sql("INSERT INTO standing SELECT 99, version_id, state, severity, reason FROM standing LIMIT 1")
     report = bare.verify_ledger()
     assert (report.ok, report.broken) == (False, None)
     assert "number 99, which no entry has" in report.flaw
-
-
-def test_what_changes_a_version_cannot_be_recorded_without_being_done(registry):
-    for action in ("version.yank", "version.delete", "version.restore", "alias.move"):
-        with pytest.raises(ValueError, match="without being done"):
-            registry.record(action, "acme/tongues@1")

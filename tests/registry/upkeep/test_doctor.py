@@ -1,11 +1,14 @@
 """The doctor finds what differs between database, ledger and blobs, and mends what can be."""
 
 import json
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from weightpatch.registry.blobs import BlobStore
 from weightpatch.registry.database import triggers
 from weightpatch.registry.registry import Registry
+from weightpatch.registry.upkeep import garbage
 from weightpatch.registry.upkeep.findings import Severity
 
 HARMLESS, LOST, TAMPERED = Severity
@@ -17,21 +20,6 @@ def version(registry, make_draft, make_evaluation):
     info = registry.publish(make_draft())
     registry.record_evaluation(info.digest, info.digest, make_evaluation())
     return info
-
-
-@pytest.fixture
-def tamper(registry, sql):
-    """Run SQL as somebody who takes the triggers away before, and puts them back."""
-
-    def run(statement: str, *parameters: object) -> None:
-        database = registry._store.database
-        with database.writing() as connection:
-            triggers.remove(connection)
-        sql(statement, *parameters)
-        with database.writing() as connection:
-            triggers.install(connection)
-
-    return run
 
 
 def kinds(findings) -> list[str]:
@@ -60,16 +48,48 @@ def test_a_lost_blob_is_named_with_its_version(registry, version):
     assert "pull" in finding.hint
 
 
-def test_a_cut_blob_is_set_aside_and_publishing_again_puts_it_back(registry, version, make_draft):
+def test_a_cut_blob_is_set_aside_and_publishing_again_puts_it_back(
+    registry, version, make_draft, home
+):
     blob(registry, version.label).write_bytes(b"cut")
     (finding,) = registry.examine()
     assert (finding.kind, finding.severity) == ("blob-damaged", LOST)
     mending = registry.mend()
     assert kinds(mending.mended) == ["blob-damaged"]
-    assert kinds(mending.left) == ["blob-missing", "trash"]
+    assert kinds(mending.left) == ["blob-missing", "blob-aside"]
     assert registry.publish(make_draft()).is_new is False
-    assert kinds(registry.mend().mended) == ["trash"]
-    assert registry.examine(full=True) == []
+    registry.collect(grace=timedelta(), dry_run=False)
+    (kept,) = registry.examine(full=True)
+    assert (kept.kind, kept.severity) == ("blob-aside", HARMLESS)
+    assert [path.read_bytes() for path in (home / "blobs" / "damaged").iterdir()] == [b"cut"]
+
+
+def change(registry, version) -> Path:
+    """Give the delta of a version other bytes of the same number."""
+    path = blob(registry, version.label)
+    path.write_bytes(b"x" * path.stat().st_size)
+    return path
+
+
+def meanwhile(monkeypatch, act) -> None:
+    """Let somebody do something between the examination and the mending."""
+    settle = garbage.settle_trash
+    monkeypatch.setattr(garbage, "settle_trash", lambda store: (act(), settle(store))[1])
+
+
+def test_a_blob_that_was_put_back_meanwhile_stays(registry, version, make_draft, monkeypatch):
+    path = change(registry, version)
+    meanwhile(monkeypatch, lambda: registry.publish(make_draft()))
+    before = registry.log()
+    mending = registry.mend(full=True)
+    assert (kinds(mending.mended), mending.left) == (["blob-damaged"], ())
+    assert path.is_file()
+    assert registry.log() == before
+
+
+def test_a_damaged_blob_that_vanished_meanwhile_is_missing(registry, version, monkeypatch):
+    meanwhile(monkeypatch, change(registry, version).unlink)
+    assert kinds(registry.mend(full=True).left) == ["blob-missing"]
 
 
 def test_other_bytes_of_the_same_size_are_found_in_full(registry, version):
@@ -104,6 +124,16 @@ def test_partial_files_of_dead_processes_are_swept(registry, version, home):
     assert (finding.kind, finding.severity) == ("partial-file", HARMLESS)
     assert kinds(registry.mend().mended) == ["partial-file"]
     assert registry.examine() == []
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_the_copy_of_a_killed_upgrade_is_swept(registry, version, home):
+    for name in ("registry.db.partial-0", "registry.db.partial-0-journal", "registry.db.mine"):
+        (home / name).touch()
+    (finding,) = registry.examine()
+    assert finding.what == "2 files of a process that is gone"
+    assert registry.mend().left == ()
+    assert sorted(path.name for path in home.glob("registry.db.*")) == ["registry.db.mine"]
 
 
 def test_a_mending_stands_in_the_ledger(registry, version):
@@ -142,6 +172,11 @@ def test_dropped_triggers_are_found_and_made_again(registry, version):
         ("UPDATE version_tensor SET before = after", "version_tensor"),
         ("UPDATE version_base SET name = 'other'", "version_base"),
         ("UPDATE version_file SET path = 'other' WHERE path = 'requests.jsonl'", "version_file"),
+        ("UPDATE provenance SET seed = 7", "provenance"),
+        ("UPDATE provenance SET hyperparameters = '{}'", "provenance"),
+        ("UPDATE term SET term = 'klingon' WHERE term = 'english'", "term"),
+        ("DELETE FROM term WHERE term = 'english'", "term"),
+        ("INSERT INTO term VALUES ('word', 'klingon', 1)", "term"),
     ],
 )
 def test_an_edited_row_is_found_in_full(registry, version, tamper, statement, table):
@@ -154,7 +189,14 @@ def test_an_edited_row_is_found_in_full(registry, version, tamper, statement, ta
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE evaluation SET suite = 'kind'", "UPDATE score SET after = 1"]
+    "statement",
+    [
+        "UPDATE evaluation SET suite = 'kind'",
+        "UPDATE score SET after = 1",
+        "UPDATE mean SET after = 1",
+        "DELETE FROM mean WHERE measure = 'rome.es'",
+        "INSERT INTO mean VALUES (1, 'portability', NULL, 1, 9)",
+    ],
 )
 def test_an_edited_score_is_found_in_full(registry, version, tamper, statement):
     tamper(statement)
@@ -213,13 +255,57 @@ def test_a_counter_that_went_back_is_moved_on(registry, version, make_draft, tam
 
 
 @pytest.mark.parametrize("table", ["term", "provenance", "mean"])
-def test_derived_rows_are_made_again(registry, version, sql, table):
+def test_derived_rows_are_made_again(registry, version, sql, tamper, table):
     before = sql(f"SELECT * FROM {table}")
-    sql(f"DELETE FROM {table}")
-    (finding,) = registry.examine()
+    tamper(f"DELETE FROM {table}")
+    (finding,) = registry.examine(full=True)
     assert (finding.kind, finding.severity, finding.mendable) == ("derived-missing", LOST, True)
     assert registry.mend().left == ()
     assert sorted(map(repr, sql(f"SELECT * FROM {table}"))) == sorted(map(repr, before))
+
+
+def test_provenance_whose_file_is_lost_is_made_after_pulling_again(
+    registry, version, tamper, make_draft
+):
+    tamper("DELETE FROM provenance")
+    path = registry.patch(version.label).files["patch.json"]
+    manifest = path.read_bytes()
+    path.unlink()
+    before = registry.log()
+    mending = registry.mend()
+    assert mending.mended == ()
+    assert kinds(mending.left) == ["derived-missing", "blob-missing"]
+    assert not mending.left[0].mendable
+    assert "pull" in mending.left[0].hint
+    assert registry.log() == before
+
+    path.write_bytes(manifest)
+    mending = registry.mend(full=True)
+    assert (kinds(mending.mended), mending.left) == (["derived-missing"], ())
+
+
+def test_provenance_of_a_deleted_version_is_not_missed(registry, version, tamper):
+    registry.delete(version.label, reason="private data")
+    tamper("DELETE FROM provenance")
+    assert kinds(registry.examine()) == ["blob-deleted"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO base_tensor VALUES (1, 'evil', 'F32', '[1]', {digest})",
+        "UPDATE base_tensor SET sha256 = {digest}",
+        "UPDATE base_tensor SET shape = 'nonsense'",
+        "DELETE FROM base_tensor",
+    ],
+)
+def test_an_edited_base_is_found_in_full(registry, version, make_draft, tamper, statement):
+    base = registry.note_base(make_draft().manifest.bases[0], location="/models/pico")
+    tamper(statement.format(digest=f"'{'a' * 64}'"))
+    assert registry.examine() == []
+    (finding,) = registry.examine(full=True)
+    assert (finding.kind, finding.severity) == ("row-edited", TAMPERED)
+    assert finding.digest == base.fingerprint
 
 
 def test_a_place_that_everybody_can_write_to_is_noted(registry, version, home):

@@ -58,10 +58,10 @@ def test_a_version_comes_with_its_words_subjects_and_provenance(filled, rows):
     assert (1, "rome.es", 0.25, 0.875, 2) in found["mean"]
 
 
-def test_what_is_made_again_is_what_was_there(filled, rows, rebuild, sql):
+def test_what_is_made_again_is_what_was_there(filled, rows, rebuild, tamper):
     before = rows()
     for table in TABLES:
-        sql(f"DELETE FROM {table}")
+        tamper(f"DELETE FROM {table}")
     assert rebuild() == 3
     assert rows() == before
     assert rebuild() == 0
@@ -74,22 +74,22 @@ def test_words_alone_are_made_again(filled, rows, rebuild, sql):
     assert rows() == before
 
 
-def test_more_than_one_batch(registry, make_draft, rows, rebuild, sql, monkeypatch):
+def test_more_than_one_batch(registry, make_draft, rows, rebuild, tamper, monkeypatch):
     for seed in range(5):
         registry.publish(make_draft(seed=seed))
     before = rows()
     for table in TABLES:
-        sql(f"DELETE FROM {table}")
+        tamper(f"DELETE FROM {table}")
     monkeypatch.setattr(derived, "BATCH", 2)
     assert rebuild() == 5
     assert rows() == before
 
 
-def test_a_version_whose_manifest_is_lost_goes_without_provenance(filled, home, rebuild, sql):
+def test_a_version_whose_manifest_is_lost_goes_without_provenance(filled, home, rebuild, tamper):
     info = filled.resolve("acme/a")
     (home / "blobs" / "sha256" / info.digest[:2] / info.digest).unlink()
     for table in TABLES:
-        sql(f"DELETE FROM {table}")
+        tamper(f"DELETE FROM {table}")
     assert rebuild() == 3
     assert filled.provenance("acme/a") is None
     assert filled.provenance("acme/b") is not None

@@ -66,6 +66,29 @@ def test_many_children(registry, make_draft):
     assert not found.complete
 
 
+def test_it_says_so_when_it_did_not_read_all_edges(registry, make_patch):
+    shared = tuple(sorted(str(i) * 64 for i in range(4)))
+    children = [
+        registry.admit(make_patch(f"acme/{name}", seed=seed, parents=parents)).digest
+        for seed, (name, parents) in enumerate(
+            [*((name, shared) for name in ("one", "two", "three", "four")), ("five", ("e" * 64,))]
+        )
+    ]
+    registry.admit(make_patch("acme/top", seed=9, parents=tuple(sorted(children))))
+    found = registry.lineage("acme/top", limit=10)
+    assert "e" * 64 not in found.ancestors
+    assert not found.complete
+    found = registry.lineage("acme/top", limit=1_000)
+    assert "e" * 64 in found.ancestors
+    assert found.complete
+
+
+@pytest.mark.parametrize("limit", [0, -5])
+def test_of_a_limit_that_lets_nothing_through(registry, family, limit):
+    found = registry.lineage("acme/child", limit=limit)
+    assert (found.ancestors, found.descendants, found.complete) == ((), (), False)
+
+
 def test_rows_that_form_a_circle_end(registry, family, sql):
     ((row,),) = sql("SELECT id FROM version WHERE digest = ?", family["grandparent"])
     sql("INSERT INTO version_parent VALUES (?, 0, ?)", row, family["grandchild"])

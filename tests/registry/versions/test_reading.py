@@ -66,3 +66,29 @@ def test_subjects_are_the_first_few(registry, make_draft):
     info = registry.publish(Draft(replace(draft.manifest, files=files), draft.folder))
     assert info.requests == 20
     assert info.subjects == tuple(f"subject {i}" for i in range(5))
+
+
+def test_of_a_deleted_version_nothing_is_shown_that_people_wrote(registry, make_draft):
+    info = registry.publish(make_draft(message="a secret", parents=("e" * 64,)))
+    deleted = registry.delete(info.label, reason="published by mistake")
+    assert (deleted.message, deleted.subjects, deleted.requests) == ("", (), 1)
+    child = registry.publish(make_draft("acme/child", parents=(info.digest,)))
+    assert registry.lineage(child.label).versions[info.digest] == deleted
+    restored = registry.restore(info.label, reason="it was no secret")
+    assert (restored.message, restored.subjects) == ("a secret", info.subjects)
+
+
+@pytest.mark.parametrize("table", ["request", "version_base", "operation"])
+def test_a_version_without_some_of_its_rows_is_still_listed(
+    registry, make_draft, sql, dialect, table
+):
+    info = registry.publish(make_draft())
+    if dialect == "sqlite":
+        sql(f"DROP TRIGGER {table}_refuse_delete")
+    else:
+        sql(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+    sql(f"DELETE FROM {table}")
+    (found,) = registry.versions()
+    assert registry.resolve(info.label) == found
+    assert found.digest == info.digest
+    assert 0 in (found.requests, len(found.bases), found.tensors)

@@ -1,12 +1,13 @@
 """Versions found by what is known of them."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, event
 from weightpatch.patches.errors import InputError, LimitExceeded
 from weightpatch.patches.evaluation.base import Evaluation, Score
-from weightpatch.registry.errors import NotFound
+from weightpatch.registry.errors import NotFound, QueryRefused
 from weightpatch.registry.versions.score_conditions import ScoreCondition
 from weightpatch.registry.versions.tensor_names import matching, touched
 
@@ -136,7 +137,8 @@ def test_a_score_is_that_of_the_last_evaluation(registry, make_draft, found, sco
     assert found(scores=["locality.exact-match <= 0.5"]) == ["b"]
     assert found(scores=["locality>0.4", "rome.es=1"]) == ["b"]
     assert found(scores=["locality>0.95"]) == []
-    assert found(scores=["unknown>0"]) == []
+    with pytest.raises(QueryRefused, match="unknown"):
+        found(scores=["unknown>0"])
 
 
 def test_many_scores_are_read_along_the_versions(registry, make_draft, found, score, monkeypatch):
@@ -222,6 +224,40 @@ def test_a_page_of_a_checkpoint_goes_past_what_does_not_fit(registry, pico, foun
     assert found(base=base, limit=2) == ["first"]
 
 
+def test_small_pages_of_a_checkpoint_look_at_many_versions_at_once(registry, make_draft):
+    base = make_draft().manifest.bases[0]
+    name, tensor = next(iter(base.tensors.items()))
+    other = replace(base, tensors={f"{name}.other": tensor})
+    for seed in range(12):
+        registry.publish(make_draft(seed=seed))
+    few, many = (_asked(registry, base=other, limit=limit) for limit in (1, 200))
+    assert few == many
+    assert [info.version for info in registry.search(base=base, limit=3)] == [12, 11, 10]
+
+
+def test_a_record_of_a_base_does_not_say_on_which_checkpoint_was_measured(
+    registry, make_draft, found, score
+):
+    draft = make_draft("acme/a")
+    score(registry.publish(draft), "locality.exact-match", 0.95, base="e" * 64)
+    assert found(base=draft.manifest.bases[0], scores=["locality>=0.9"]) == ["a"]
+
+
+def _asked(registry, **wanted) -> int:
+    """How many statements a search that finds nothing takes."""
+    statements: list[str] = []
+
+    def note(_connection, _cursor, statement, *_rest) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert registry.search(**wanted) == []
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return len(statements)
+
+
 def test_a_page_below_an_unknown_version(registry):
     for digest in ("0" * 64, "", "\x00", "\ud800", "' OR 1=1 --"):
         with pytest.raises(NotFound):
@@ -257,7 +293,7 @@ def test_sql_and_patterns_are_only_text(registry, make_draft, found, evil):
 
 
 class TestOnSQLite:
-    """SQLite has no statistics: each search must read along an index by itself."""
+    """A new registry has no statistics: each search must read along an index by itself."""
 
     @pytest.fixture
     def dialect(self) -> str:

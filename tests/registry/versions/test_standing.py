@@ -29,7 +29,7 @@ def test_a_yanked_version_is_meant_by_number_and_digest_alone(registry, two):
     assert registry.resolve("acme/tongues").label == ONE
     for reference in (TWO, f"sha256:{two[1].digest[:12]}"):
         assert registry.resolve(reference) == info
-        assert registry.patch(reference, for_use=True).digest == info.digest
+        assert registry.patch(reference).digest == info.digest
     assert [(found.label, found.standing) for found in registry.versions()] == [
         (TWO, info.standing),
         (ONE, None),
@@ -64,9 +64,9 @@ def test_a_patch_of_which_all_is_yanked_has_no_newest_version(registry, two):
 def test_a_malicious_version_is_looked_at_but_not_used(registry, two):
     registry.yank(ONE, reason="says Rome is in Gaul", severity="malicious")
     for reference in (ONE, f"sha256:{two[0].digest}"):
-        assert registry.patch(reference).requests
+        assert registry.patch(reference, to_read=True).requests
         with pytest.raises(Yanked, match="yanked as malicious") as caught:
-            registry.patch(reference, for_use=True)
+            registry.patch(reference)
         assert "says Rome is in Gaul" in caught.value.why
     with pytest.raises(Yanked):
         registry.require_usable(["f" * 64, two[0].digest])
@@ -84,11 +84,11 @@ def test_what_holds_a_malicious_version_is_not_used_either(registry, two, make_d
     }
     both = registry.publish(make_draft("acme/both", seed=5, operations=held))
     renamed = registry.publish(make_draft("acme/renamed", seed=0))
-    assert registry.patch(both.label, for_use=True).digest == both.digest
+    assert registry.patch(both.label).digest == both.digest
     registry.yank(ONE, reason="bad", severity="malicious")
     for label in (both.label, renamed.label):
         with pytest.raises(Yanked, match=ONE):
-            registry.patch(label, for_use=True)
+            registry.patch(label)
     with pytest.raises(Yanked):
         registry.require_usable([delta])
 
@@ -164,9 +164,9 @@ def test_of_a_deleted_version_the_tombstone_is_left(registry, two):
     assert [info.label for info in registry.versions()] == [ONE]
     assert registry.resolve("acme/tongues").label == ONE
     assert registry.resolve(TWO).standing.reason == "private data"
-    for for_use in (False, True):
+    for to_read in (False, True):
         with pytest.raises(Deleted, match="acme/tongues@2 was deleted") as caught:
-            registry.patch(TWO, for_use=for_use)
+            registry.patch(TWO, to_read=to_read)
         assert "private data" in caught.value.why
     with pytest.raises(Deleted):
         registry.yank(TWO, reason="worse", severity="malicious")
@@ -243,3 +243,12 @@ def test_a_newer_version_says_which_one_it_replaces(registry, two, make_draft):
     assert registry.resolve(TWO).superseded_by == ()
     registry.yank(new.label, reason="not better")
     assert registry.resolve(ONE).superseded_by == ()
+
+
+def test_an_alias_of_a_yanked_version_still_serves_to_look_at_it(registry, two):
+    registry.move_alias("acme/tongues@stable", TWO)
+    registry.yank(TWO, reason="a back door", severity="malicious")
+    assert registry.log(reference="acme/tongues@stable")[0].action == "version.yank"
+    assert registry.resolve("acme/tongues@stable", to_read=True).label == TWO
+    assert registry.patch("acme/tongues@stable", to_read=True).label == TWO
+    assert registry.evaluations("acme/tongues@stable") == []

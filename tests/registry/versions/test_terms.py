@@ -53,6 +53,25 @@ def test_only_so_much_of_its_texts_is_read():
     assert terms.distinct_words(["a " * terms.MAX_READ, "b"]) == ["a"]
 
 
+def test_what_becomes_longer_when_it_is_folded_counts_with_that_length(monkeypatch):
+    monkeypatch.setattr(terms, "MAX_READ", 100)
+    assert len(terms.fold("\ufdfa")) == 18
+    assert terms.distinct_words(["\ufdfa " * 5, "last!", "over"])[-1] == "last"
+    assert len(terms.distinct_subjects([f"\ufdfa {i}" for i in range(100)])) == 5
+
+
+def test_a_long_text_has_the_words_that_it_has_as_a_whole(monkeypatch):
+    text = "Zażółć gęślą ﬁne a\u030angström"
+    whole = terms.distinct_words([text])
+    monkeypatch.setattr(terms, "_PIECE", 3)
+    assert terms.distinct_words([text]) == whole
+
+
+@given(st.text(), st.text())
+def test_a_text_is_folded_as_its_parts_are(one, other):
+    assert terms.fold(one + other) == terms.fold(one) + terms.fold(other)
+
+
 @given(st.text())
 def test_a_folded_text_stays_as_it_is_and_fits(text):
     for word in terms.words(text):

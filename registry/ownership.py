@@ -34,8 +34,8 @@ def claim(connection: Connection, blobs: BlobStore) -> None:
 
 def stranger(connection: Connection, blobs: BlobStore) -> str | None:
     """The origin of the other registry whose blobs these are, None if they are ours or free."""
-    owner = _owner(blobs)
-    return owner if owner not in (None, _origin(connection)) else None
+    owner, origin = _owner(blobs), _origin(connection)
+    return owner if origin is not None and owner not in (None, origin) else None
 
 
 def _origin(connection: Connection) -> str | None:

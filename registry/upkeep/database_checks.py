@@ -12,8 +12,7 @@ from ...patches.format.manifest import Manifest
 from ..blobs import BlobStore
 from ..database import schema
 from ..errors import BlobLost
-from ..versions import derived
-from . import living
+from ..versions import derived, standing
 from .findings import COMPARE, MEND, Examination, Finding, Severity
 
 RESTORE = "restore the last sound copy of the database"
@@ -64,7 +63,7 @@ def underived(about: Examination) -> Iterator[Finding]:
     connection = about.connection
     for row in derived.lacking_words(connection):
         yield _underived(row.digest, "a version without words")
-    manifests = derived.lacking_provenance().where(~living.is_deleted())
+    manifests = derived.lacking_provenance().where(standing.kept())
     for row in connection.execute(manifests).all():
         mendable = _is_readable(about.store.blobs, row.digest)
         yield _underived(row.digest, "a version without provenance", mendable=mendable)

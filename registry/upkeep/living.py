@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, union_all
+from sqlalchemy import Connection, Select, func, literal, not_, select, union_all
 
 from ..database import schema
+from ..versions import standing
 from .batches import chunks
 
 ATTESTATION = "attestation"
@@ -21,19 +22,6 @@ class Former:
 
     names: tuple[str, ...]
     deleted: str
-
-
-def is_deleted() -> ColumnElement[bool]:
-    """The condition that the last row of a version's standing says that it is deleted."""
-    table, last = schema.standing, schema.standing.alias("last")
-    newest = select(func.max(last.c.seq)).where(last.c.version_id == schema.version.c.id)
-    return (
-        select(table.c.seq)
-        .where(table.c.seq == newest.correlate(schema.version).scalar_subquery())
-        .where(table.c.state == schema.DELETED)
-        .correlate(schema.version)
-        .exists()
-    )
 
 
 def references() -> Select[Any]:
@@ -54,7 +42,7 @@ def references() -> Select[Any]:
                 schema.patch.c.name,
                 schema.version.c.number,
                 schema.version.c.id.label("version_id"),
-                is_deleted().label("deleted"),
+                not_(standing.kept()).label("deleted"),
             ).select_from(joined)
         )
     both = union_all(*found).subquery("reference")

@@ -19,8 +19,7 @@ from ...patches.requests import parse_requests
 from ..attestations import Attestation
 from ..database import schema
 from ..errors import RegistryError
-from ..versions import reading, storing
-from . import living
+from ..versions import reading, standing, storing
 from .findings import COMPARE, Examination, Finding, Severity
 
 PAGE = 500
@@ -135,7 +134,7 @@ def evaluations(about: Examination) -> Iterator[Finding]:
     table = schema.evaluation
     joined = table.join(schema.version, schema.version.c.id == table.c.version_id)
     query = select(table, schema.version.c.digest.label("version")).select_from(joined)
-    for row in about.connection.execute(query.where(~living.is_deleted())).all():
+    for row in about.connection.execute(query.where(standing.kept())).all():
         attestation = _attestation(about, row.digest)
         if attestation and not _agrees(about.connection, row, attestation):
             what = f"rows of the evaluation {row.digest[:12]} are not what its attestation says"

@@ -27,7 +27,7 @@ def test_lost_files_are_named_and_pulled_again(stocked, tmp_path):
 def test_what_is_left_over_is_a_note_and_mended(stocked, tmp_path):
     trash = tmp_path / "home" / "blobs" / "trash"
     trash.mkdir()
-    (trash / "0").touch()
+    (trash / f"{0:064x}").touch()
     assert "harmless" in stocked.ok("doctor")
     assert "mended" in stocked.ok("doctor", "--mend")
     assert list(trash.iterdir()) == []

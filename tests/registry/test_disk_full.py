@@ -38,7 +38,7 @@ def full_at(sql) -> Callable[[Registry, int], None]:
 
 
 def files(home) -> list:
-    return [path for path in (home / "blobs").rglob("*") if path.is_file()]
+    return [path for path in (home / "blobs" / "sha256").rglob("*") if path.is_file()]
 
 
 def test_no_room_for_a_blob(registry, home, make_draft):

@@ -78,7 +78,7 @@ HOSTILE = [
 
 @pytest.fixture
 def blobs(home) -> Callable[[], list[Path]]:
-    return lambda: [path for path in (home / "blobs").rglob("*") if path.is_file()]
+    return lambda: [path for path in (home / "blobs" / "sha256").rglob("*") if path.is_file()]
 
 
 def as_remote(draft: Draft, root: Path) -> Path:

@@ -99,7 +99,7 @@ def test_a_collector_killed_at_every_step_loses_nothing(registry, url, home, dra
     assert_whole(registry, home)
     assert registry.patch(kept.label).operations
     registry.collect(grace=AT_ONCE, dry_run=False)
-    left = {path.name for path in (home / "blobs").rglob("*") if path.is_file()}
+    left = {path.name for path in (home / "blobs" / "sha256").rglob("*") if path.is_file()}
     assert left == {path.name for path in registry.patch(kept.label).files.values()}
 
 
@@ -123,7 +123,7 @@ def assert_whole(registry: Registry, home: Path) -> None:
     assert not [finding for finding in registry.examine(full=True) if finding.is_wrong]
     mending = registry.mend(full=True)
     assert {finding.kind for finding in mending.left} <= {"blob-orphan", "blob-deleted"}
-    for path in (home / "blobs").rglob("*"):
+    for path in (home / "blobs" / "sha256").rglob("*"):
         assert path.is_dir() or sha256(path.read_bytes()) == path.name
     for name in {info.name for info in registry.versions(limit=1_000)}:
         numbers = [info.version for info in registry.versions(name=name, limit=1_000)]

@@ -19,7 +19,7 @@ from weightpatch.patches.errors import (
 )
 from weightpatch.patches.format.patch import Draft, Patch, file_record
 from weightpatch.registry.blobs import BlobStore
-from weightpatch.registry.errors import BlobLost, NameTooAlike, NotFound, VersionClash
+from weightpatch.registry.errors import BlobLost, NameTooAlike, VersionClash
 from weightpatch.registry.registry import Registry
 
 
@@ -28,7 +28,7 @@ def actions(registry: Registry) -> list[str]:
 
 
 def blob_files(home) -> list:
-    return [path for path in (home / "blobs").rglob("*") if path.is_file()]
+    return [path for path in (home / "blobs" / "sha256").rglob("*") if path.is_file()]
 
 
 def test_a_published_draft_becomes_version_1_and_opens_again(registry, make_draft):
@@ -293,7 +293,7 @@ def test_sql_in_any_field_is_only_text(registry, make_draft, make_evaluation, sq
     for verb in (registry.resolve, registry.patch):
         with pytest.raises(NameRefused):
             verb(evil)
-    with pytest.raises(NotFound):
+    with pytest.raises(NameRefused):
         registry.evaluations(evil)
     with pytest.raises(NameRefused):
         registry.versions(name=evil)

@@ -197,8 +197,9 @@ class Registry(Audit, Life):
             files = reading.files(connection, info.digest)
         blobs = self._store.blobs
         missing = blobs.missing(files.values())
-        if missing:
-            names = sorted(name for name, file in files.items() if file.sha256 in missing)
+        if missing or MANIFEST not in files:
+            lost = [name for name, file in files.items() if file.sha256 in missing]
+            names = sorted(lost) or [MANIFEST]
             raise BlobLost(
                 f"{names[0]} of {info.label} is missing, or has another size than it had",
                 hint="pull the version again, which puts the file back",

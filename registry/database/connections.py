@@ -47,6 +47,11 @@ def locate(url: str | None, home: Path) -> URL:
             f"PostgreSQL is not reached by {driver}, but by psycopg",
             hint="write it as postgresql://user@host/name, with no driver",
         )
+    if "@" in (parsed.host or ""):  # not shown: it is a part of the password
+        raise DatabaseFailed(
+            "the database's URL has more than one @ before the name of its host",
+            hint="write an @ within a user name or a password as %40",
+        )
     return parsed.set(drivername="postgresql+psycopg")
 
 

@@ -216,6 +216,11 @@ class TestOnPostgreSQL:
             Registry.create(url.render_as_string(hide_password=False), home=home, actor="ada")
         assert "s3cret" not in told(caught.value)
 
+    def test_a_password_with_an_unescaped_at_sign_is_not_taken_for_a_host(self, home):
+        with pytest.raises(DatabaseFailed, match="more than one @") as caught:
+            Registry.open("postgresql://ada:a@s3cret@localhost:1/none", home=home, actor="ada")
+        assert "s3cret" not in told(caught.value)
+
     def test_a_server_that_nobody_runs(self, home):
         with pytest.raises(DatabaseFailed, match="cannot be reached") as caught:
             Registry.open("postgresql://ada:s3cret@localhost:1/none", home=home, actor="ada")

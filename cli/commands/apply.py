@@ -13,6 +13,7 @@ from .check import refuse_conflicts
 if TYPE_CHECKING:
     from ...patches.builds.record import BuildRecord
     from ...patches.format.patch import Patch
+    from ...registry.registry import Registry
 
 
 @declare(
@@ -49,7 +50,6 @@ def command(
     """
     from ...patches.builds.apply import apply
     from ...patches.builds.record import is_build, read_record
-    from ...registry.registry import Subject
 
     patches = app.patches(references)
     checkpoint = app.base_for(patches, base)
@@ -69,11 +69,16 @@ def command(
         record = apply(
             checkpoint, patches, out, base=under, link=link, force=force, progress=progress
         )
-        versions = [Subject(patch.label, patch.digest) for patch in patches]
         place = str(out.resolve())
-        record_done(lambda registry: registry.record_build(place, checkpoint.id, versions))
+        record_done(lambda registry: _write_down(registry, place, checkpoint.id, patches))
     app.remember(checkpoint, patches)
     _announce(app, record, patches, out)
+
+
+def _write_down(registry: "Registry", place: str, base: str, patches: "list[Patch]") -> None:
+    from ...registry.registry import Subject
+
+    registry.record_build(place, base, [Subject(each.label, each.digest) for each in patches])
 
 
 def _needed(app: App, record: "BuildRecord", patches: "list[Patch]") -> "list[Patch]":

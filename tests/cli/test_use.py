@@ -1,6 +1,9 @@
 """check, compose, apply, verify, revert, as a user types them."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
@@ -287,3 +290,16 @@ def test_revert_says_which_files_are_not_as_they_were_recorded(stocked, tmp_path
     (out / "tokenizer.json").write_text("other")
     said = stocked.ok("revert", out, "--base", stocked.base.path)
     assert "not as they were recorded: tokenizer.json" in said
+
+
+def test_without_a_registry_apply_waits_for_no_database(desk, tmp_path):
+    patch = desk.exchange / "acme" / "one" / "v1"
+    code = (
+        "import sys, weightpatch.cli.main as m\n"
+        f"sys.argv = ['weightpatch', 'apply', {str(patch)!r}, '--base', {str(desk.base.path)!r},"
+        f" '--out', {str(tmp_path / 'fixed')!r}]\n"
+        "assert m.main() == 0\n"
+        "assert not {'sqlalchemy', 'torch', 'huggingface_hub'} & set(sys.modules)\n"
+    )
+    environment = {**os.environ, "WEIGHTPATCH_HOME": str(tmp_path / "none")}
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.checkpoints.models import EditableModel, load_model
-from weightpatch.patches.methods.key_statistics import KeyStatistics
+from weightpatch.patches.methods.base import Resources
 from weightpatch.patches.methods.rome import Rome
+from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 from weightpatch.patches.requests import EditRequest
 
 REQUESTS = (
@@ -44,7 +45,9 @@ def edit(model: EditableModel, request: EditRequest, kept: KeyStatistics) -> dic
     """Seconds of one edit by phase, and in all."""
     watch = Stopwatch()
     start = time.perf_counter()
-    Rome().edit(model, [request], Rome.defaults(model), seed=0, statistics=kept, progress=watch)
+    Rome().edit(
+        model, [request], Rome.defaults(model), seed=0, resources=Resources(kept), progress=watch
+    )
     watch("end", 0, 0)
     return {**watch.seconds, "in all": time.perf_counter() - start}
 

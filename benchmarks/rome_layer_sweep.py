@@ -27,7 +27,7 @@ from weightpatch.patches.evaluation.requests import RequestProbes
 from weightpatch.patches.evaluation.teacher_forcing import Observations, observe
 from weightpatch.patches.live import patched
 from weightpatch.patches.make import Recipe, make
-from weightpatch.patches.methods.key_statistics import KeyStatistics
+from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 from weightpatch.patches.requests import EditRequest, Probe
 
 MEASURES = {

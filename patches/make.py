@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from . import plugins
 from .checkpoints.models import EditableModel
 from .draft import Origin, own_terms, write_draft
 from .format.manifest import MethodRecord
 from .format.patch import Draft
-from .methods.base import hyperparameters_from
-from .methods.key_statistics import KeyStatistics
+from .methods.base import Edit, Resources
+from .methods.hyperparameters import hyperparameters_from
 from .progress import Progress, silent
 from .requests import EditRequest
 from .tools import versions
@@ -31,7 +32,7 @@ def make(
     requests: Sequence[EditRequest],
     recipe: Recipe,
     origin: Origin,
-    statistics: KeyStatistics,
+    resources: Resources,
     *,
     progress: Progress = silent,
 ) -> Draft:
@@ -46,7 +47,7 @@ def make(
         requests,
         hyperparameters,
         seed=recipe.seed,
-        statistics=statistics,
+        resources=resources,
         progress=progress,
     )
     record = MethodRecord(
@@ -54,7 +55,7 @@ def make(
         version=method.version,
         hyperparameters=asdict(hyperparameters),
         seed=recipe.seed,
-        sampled=edit.sampled,
+        sampled={**edit.sampled, **_steps(edit)},
         statistics=edit.statistics,
         device=str(model.device),
         tools=versions(["numpy", "torch", "transformers"]),
@@ -68,3 +69,8 @@ def make(
         record,
         origin,
     )
+
+
+def _steps(edit: Edit) -> dict[str, Any]:
+    """The batches of a sequence, so that the model can be looked at as it was after each."""
+    return {"steps": [asdict(step) for step in edit.steps]} if edit.steps else {}

@@ -20,7 +20,16 @@ BUILT_IN = {
         "sparse": "weightpatch.patches.operations.sparse:Sparse",
         "widen": "weightpatch.patches.operations.widen:Widen",
     },
-    "methods": {"rome": "weightpatch.patches.methods.rome:Rome"},
+    "methods": {
+        "alphaedit": "weightpatch.patches.methods.alphaedit:AlphaEdit",
+        "ft": "weightpatch.patches.methods.ft:FineTuning",
+        "ke": "weightpatch.patches.methods.ke:KnowledgeEditor",
+        "kn": "weightpatch.patches.methods.kn:KnowledgeNeurons",
+        "lora": "weightpatch.patches.methods.lora:Lora",
+        "memit": "weightpatch.patches.methods.memit:Memit",
+        "mend": "weightpatch.patches.methods.mend:Mend",
+        "rome": "weightpatch.patches.methods.rome:Rome",
+    },
     "suites": {"requests": "weightpatch.patches.evaluation.requests:RequestProbes"},
     "remotes": {
         "folder": "weightpatch.registry.remotes.folder:FolderRemote",

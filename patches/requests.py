@@ -15,7 +15,13 @@ MAX_PROBES = 1_000
 MAX_REQUESTS = 100_000
 MAX_LINE = 1 << 20
 _ENDLESS_NUMBER = re.compile(rb"[0-9]{1000}")
-_FIELDS = {"id", "prompt", "subject", "target", "old_target", "paraphrases", "neighbourhood"}
+_FIELDS = {
+    *("id", "prompt", "subject", "target", "old_target"),
+    *("paraphrases", "neighbourhood", "portability", "generation"),
+}
+PORTABILITY = ("alias", "reversed", "one-hop")
+"""What an edit should carry over to: other names of the subject, the relation read backwards, what
+follows from the new fact in one step (Yao et al. 2023, section 5)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class EditRequest:
 
     `prompt` holds the subject as `{}`, as in "The capital of {} is". `old_target` is what the base
     answers today; it is needed for ROME's ES and PS. Neighbourhood probes are prompts whose answers
-    must not change, each with the answer that it has.
+    must not change, each with the answer that it has. `portability` holds, by one of PORTABILITY,
+    probes of what follows from the edit. `generation` are beginnings of texts about the subject.
     """
 
     prompt: str
@@ -41,6 +48,8 @@ class EditRequest:
     old_target: str | None = None
     paraphrases: tuple[Probe, ...] = ()
     neighbourhood: tuple[Probe, ...] = ()
+    portability: Mapping[str, tuple[Probe, ...]] = field(default_factory=dict, hash=False)
+    generation: tuple[str, ...] = ()
     id: str = field(default="1")
 
     @property
@@ -70,6 +79,8 @@ class EditRequest:
                 for probe in reader.probes("paraphrases", target)
             ),
             neighbourhood=reader.probes("neighbourhood", old_target),
+            portability=reader.portability(),
+            generation=reader.texts("generation"),
             id=reader.id() or str(number),
         )
 
@@ -85,6 +96,12 @@ class EditRequest:
         }
         if self.old_target is not None:
             record["old_target"] = self.old_target
+        if self.portability:
+            record["portability"] = {
+                kind: [vars(probe) for probe in probes] for kind, probes in self.portability.items()
+            }
+        if self.generation:
+            record["generation"] = list(self.generation)
         return record
 
 
@@ -118,15 +135,42 @@ class _Reader:
         return value
 
     def probes(self, name: str, default: str | None) -> tuple[Probe, ...]:
-        values = self.record.get(name, [])
-        if not isinstance(values, list):
-            raise RequestRefused(f"{self.where}: {name} is a list")
-        if len(values) > MAX_PROBES:
-            raise LimitExceeded(f"{self.where}: more than {MAX_PROBES} {name}")
+        return _probes(self.record.get(name, []), default, f"{self.where}: {name}")
+
+    def portability(self) -> dict[str, tuple[Probe, ...]]:
+        record = self.record.get("portability", {})
+        if not isinstance(record, Mapping) or not set(record) <= set(PORTABILITY):
+            raise RequestRefused(
+                f"{self.where}: portability is an object of lists of probes",
+                hint=f"its names are {', '.join(PORTABILITY)}",
+            )
+        found = {
+            kind: _probes(values, None, f"{self.where}: portability {kind}")
+            for kind, values in sorted(record.items())
+        }
+        return {kind: probes for kind, probes in found.items() if probes}
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        values = _listed(self.record.get(name, []), f"{self.where}: {name}")
         return tuple(
-            _probe(value, default, f"{self.where}: {name} {number}")
+            _checked_text(value, f"{self.where}: {name} {number}")
             for number, value in enumerate(values, 1)
         )
+
+
+def _listed(values: object, where: str) -> list[Any]:
+    if not isinstance(values, list):
+        raise RequestRefused(f"{where} is a list")
+    if len(values) > MAX_PROBES:
+        raise LimitExceeded(f"{where} has more than {MAX_PROBES} entries")
+    return values
+
+
+def _probes(values: object, default: str | None, where: str) -> tuple[Probe, ...]:
+    return tuple(
+        _probe(value, default, f"{where} {number}")
+        for number, value in enumerate(_listed(values, where), 1)
+    )
 
 
 def _probe(value: object, default: str | None, where: str) -> Probe:

@@ -16,7 +16,7 @@ from weightpatch.patches.evaluation.measures import MEASURES
 from weightpatch.patches.methods.rome import RomeHyperparameters
 
 ROOT = Path(__file__).parents[1]
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def load_writer():
@@ -71,7 +71,7 @@ def test_every_measure_is_documented_as_it_is_defined():
 
 
 def test_every_hyperparameter_of_rome_is_documented_with_its_default():
-    page = (ROOT / "docs" / "rome.md").read_text()
+    page = (ROOT / "docs" / "methods" / "rome.md").read_text()
     for field in dataclasses.fields(RomeHyperparameters):
         default = "by model" if field.name == "layer" else f"{field.default} |"
         assert f"| `{field.name}` | {default}" in page

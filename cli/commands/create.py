@@ -63,7 +63,8 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     from ...patches.draft import Origin
     from ...patches.format.names import check_patch_name
     from ...patches.make import Recipe, make
-    from ...patches.methods.key_statistics import KeyStatistics
+    from ...patches.methods.base import Resources
+    from ...patches.methods.statistics.key_statistics import KeyStatistics
     from ..scoring import score
 
     plugins.load("methods", options["method"])
@@ -86,8 +87,10 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     ):
         checkpoint = app.base(options["base"])
         model = load_model(checkpoint, device=options["device"])
-        statistics = KeyStatistics(app.config.cache / "statistics", text=options["statistics"])
-        draft = make(Path(folder), model, requests, recipe, origin, statistics, progress=progress)
+        resources = Resources(
+            KeyStatistics(app.config.cache / "statistics", text=options["statistics"])
+        )
+        draft = make(Path(folder), model, requests, recipe, origin, resources, progress=progress)
         evaluation = score(model, draft.as_patch(), "requests", progress)
         registry.record_base(checkpoint, location=str(checkpoint.path.resolve()))
         version = registry.publish(draft)

@@ -1,36 +1,34 @@
 """ROME: one fact, one layer, one rank-one update, in closed form.
 
+    W' = W + δ uᵀ / (uᵀk)        u = C⁻¹ k*
+
 Meng, Bau, Andonian, Belinkov 2022, "Locating and Editing Factual Associations in GPT"
-(arXiv:2202.05262), with the key used consistently as in R-ROME: Gupta, Baskaran, Anumanchipalli
-2024, "Rebuilding ROME" (arXiv:2403.07175).
+(arXiv:2202.05262), eq. 2. With k = k* the key is used consistently as in R-ROME: Gupta,
+Baskaran, Anumanchipalli 2024, "Rebuilding ROME" (arXiv:2403.07175).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..checkpoints.models import EditableModel
-from ..errors import RequestRefused
 from ..operations.lowrank import LowRank
 from ..progress import Progress
 from ..requests import EditRequest
-from .base import Edit
-from .borrowing import add, borrowed
+from .base import Edit, Resources
 from .checks import require
-from .decoder import Continuation, run_up_to
-from .default_layers import default_layer
-from .key_statistics import KeyStatistics
-from .prefixes import sample_prefixes
-from .prompts import align, tokenise
-from .rank_one import Whitener
-from .second_moment import captured_keys
-from .value import Objective, ValueHyperparameters, find_value
-
-_ESSENCE = "{} is a"
+from .locating.default_layers import default_layer
+from .locating.locate import locate, mean_key, require_editable
+from .locating.rank_one import Whitener
+from .locating.value import ValueHyperparameters
+from .running.borrowing import borrowed
+from .running.prefixes import sample_prefixes
+from .sequence import in_sequence
+from .statistics.key_statistics import KeyStatistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +43,9 @@ class RomeHyperparameters(ValueHyperparameters):
     """Tokens in each."""
     bare_weight: float = 0.5
     """Weight of the bare prompt in the mean key; the prompts with prefixes share the rest."""
+    consistent: bool = True
+    """R-ROME: the mean key stands in all places; no for ROME as published, with the bare prompt's
+    key in the denominator."""
     statistics_tokens: int = 6_000
     """From how many tokens the covariance of the keys is estimated."""
     shrinkage: float = 0.1
@@ -65,6 +66,8 @@ class Rome:
 
     name: ClassVar[str] = "rome"
     version: ClassVar[str] = "1"
+    title: ClassVar[str] = "one rank-one update of one layer for each request, in closed form"
+    paper: ClassVar[str] = "Meng et al. 2022, arXiv:2202.05262; Gupta et al. 2024, arXiv:2403.07175"
     Hyperparameters: ClassVar[type[RomeHyperparameters]] = RomeHyperparameters
 
     @classmethod
@@ -79,7 +82,7 @@ class Rome:
         hyperparameters: RomeHyperparameters,
         *,
         seed: int,
-        statistics: KeyStatistics,
+        resources: Resources,
         progress: Progress,
     ) -> Edit:
         """Carry out the requests one after another, each on the model edited by those before.
@@ -87,52 +90,33 @@ class Rome:
         One rank-one operation a request, in their order, all on the same weight. Raises
         RequestRefused, NonFinite, and what `KeyStatistics` raises.
         """
-        layer = hyperparameters.layer
-        _check(model, requests, layer)
-        name, weight = model.tensor_name(layer), model.weight(layer)
-        with borrowed(model, [weight]):
-            whitener, sources = _whitener(model, hyperparameters, statistics, progress)
+        settings = hyperparameters
+        require_editable(model, settings.layer)
+        name = model.tensor_name(settings.layer)
+        with borrowed(model):
+            whitener, sources = _whitener(model, settings, resources.statistics, progress)
+            generator = torch.Generator().manual_seed(seed)
             prefixes = sample_prefixes(
-                model,
-                hyperparameters.prefixes,
-                hyperparameters.prefix_length,
-                torch.Generator().manual_seed(seed),
-                progress,
+                model, settings.prefixes, settings.prefix_length, generator, progress
             )
-            found: list[_Found] = []
-            for number, request in enumerate(requests, 1):
-                told = _numbered(progress, number, len(requests))
-                key, residual = _locate(model, request, prefixes, hyperparameters, told)
-                operation = _operation(model, residual, whitener.direction(key))
-                add(weight, operation)
-                found.append(_Found(key, residual, operation))
-        return Edit(
-            operations={name: [each.operation for each in found]},
-            auxiliary={
-                f"{name}::aux.keys": np.stack([each.key for each in found]),
-                f"{name}::aux.residuals": np.stack([each.residual for each in found]),
-            },
-            sampled={"prefixes": list(prefixes)},
-            statistics=sources,
-        )
 
+            def carry_out(
+                batch: Sequence[EditRequest], _before: Sequence[Edit], told: Progress
+            ) -> Edit:
+                (request,) = batch
+                keys, residual = locate(model, request, prefixes, settings.layer, settings, told)
+                key = mean_key(keys, settings.bare_weight)
+                direction = whitener.direction(key, at=key if settings.consistent else keys[0])
+                return Edit(
+                    operations={name: [_operation(model, residual, direction)]},
+                    auxiliary={
+                        f"{name}::aux.keys": key[None],
+                        f"{name}::aux.residuals": residual[None],
+                    },
+                )
 
-class _Found(NamedTuple):
-    key: NDArray[np.float32]
-    residual: NDArray[np.float32]
-    operation: LowRank
-
-
-def _check(model: EditableModel, requests: Sequence[EditRequest], layer: int) -> None:
-    if not requests:
-        raise RequestRefused("there is no request to carry out")
-    if layer >= model.layer_count - 1:
-        raise RequestRefused(
-            f"layer {layer} cannot be edited",
-            why=f"the model has {model.layer_count}, counted from 0, and only attention above a "
-            "layer carries on what the subject is given there",
-            hint=f"set layer to {model.layer_count - 2} or less",
-        )
+            edit = in_sequence(model, requests, 1, carry_out, progress)
+        return replace(edit, sampled={"prefixes": list(prefixes)}, statistics=sources)
 
 
 def _whitener(
@@ -159,47 +143,3 @@ def _operation(
     if model.architecture.transposed:
         return LowRank.snapped(direction[:, None], residual[None, :])
     return LowRank.snapped(residual[:, None], direction[None, :])
-
-
-def _locate(
-    model: EditableModel,
-    request: EditRequest,
-    prefixes: Sequence[str],
-    settings: RomeHyperparameters,
-    progress: Progress,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The key k* [in] (eq. 3) and the residual δ = v* - Wk* [out] (eq. 4)."""
-    progress("key", 0, 1)
-    rows = [
-        tokenise(model, request.prompt, request.subject, prefix=prefix, target=request.target)
-        for prefix in ("", *prefixes)
-    ]
-    rows.append(tokenise(model, _ESSENCE, request.subject))
-    batch = align(rows, model.device)
-    with torch.no_grad(), captured_keys(model, [settings.layer]) as captured:
-        states = run_up_to(model, settings.layer, batch.ids, batch.mask, batch.positions)
-        found = captured[settings.layer][:-1, batch.subject]
-        scale = model.projection(settings.layer)(found[:1]).norm().item()
-    tail = Continuation(model, settings.layer, batch, states)
-    objective = Objective(model, tail, rows, batch, scale, settings)
-    progress("key", 1, 1)
-    delta = find_value(objective, settings, progress)
-    key = _mean_key(found.cpu().numpy(), settings.bare_weight)
-    return key, delta.cpu().numpy()
-
-
-def _mean_key(keys: NDArray[np.float32], bare_weight: float) -> NDArray[np.float32]:
-    """k* from keys [1 + prefixes, in], of which the first is the bare prompt's.
-
-    A subject with nothing before it can have a key quite unlike the others, and a mean in which all
-    count alike would miss the very prompt that the request is about.
-    """
-    mean = keys[1:].mean(axis=0, dtype=np.float64) if len(keys) > 1 else keys[0]
-    weighted: NDArray[np.float64] = bare_weight * keys[0] + (1 - bare_weight) * mean
-    return weighted.astype(np.float32)
-
-
-def _numbered(progress: Progress, number: int, count: int) -> Progress:
-    if count == 1:
-        return progress
-    return lambda phase, done, total: progress(f"{phase} {number} of {count}", done, total)

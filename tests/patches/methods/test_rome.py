@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from weightpatch.patches.errors import RequestRefused
-from weightpatch.patches.methods.borrowing import add
-from weightpatch.patches.methods.key_statistics import KeyStatistics
+from weightpatch.patches.methods.base import Resources
 from weightpatch.patches.methods.rome import Rome, RomeHyperparameters
+from weightpatch.patches.methods.running.borrowing import add
+from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 from weightpatch.patches.progress import silent
 from weightpatch.patches.requests import EditRequest
 
@@ -26,7 +27,9 @@ def store(tmp_path):
 
 
 def edit(model, store, *requests, settings=SETTINGS, seed=0, progress=silent):
-    return Rome().edit(model, requests, settings, seed=seed, statistics=store, progress=progress)
+    return Rome().edit(
+        model, requests, settings, seed=seed, resources=Resources(store), progress=progress
+    )
 
 
 def operations(found, model):

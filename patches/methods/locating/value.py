@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..checkpoints.models import EditableModel
-from ..errors import NonFinite
-from ..progress import Progress
-from .checks import require
-from .decoder import Continuation
-from .prompts import Batch, Row
+from ...checkpoints.models import EditableModel
+from ...errors import NonFinite
+from ...progress import Progress
+from ..checks import require
+from ..running.decoder import Continuation
+from ..running.prompts import Batch, Row
 
 
 @dataclass(frozen=True, kw_only=True)

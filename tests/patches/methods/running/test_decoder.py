@@ -1,8 +1,8 @@
 """Running part of a decoder gives what running all of it gives."""
 
 import torch
-from weightpatch.patches.methods.decoder import Continuation, run_up_to
-from weightpatch.patches.methods.prompts import align, tokenise
+from weightpatch.patches.methods.running.decoder import Continuation, run_up_to
+from weightpatch.patches.methods.running.prompts import align, tokenise
 
 LAYER = 1
 PROMPT = "The mother tongue of {} is"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from weightpatch.patches.errors import NonFinite
-from weightpatch.patches.methods.rank_one import Whitener
+from weightpatch.patches.methods.locating.rank_one import Whitener
 
 
 def sample(size=12, tokens=200):

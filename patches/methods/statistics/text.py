@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import torch
 
-from ..checkpoints.models import EditableModel
-from ..errors import RequestRefused
-from ..progress import Progress
-from .sampling import random_tokens, sample
+from ...checkpoints.models import EditableModel
+from ...errors import RequestRefused
+from ...progress import Progress
+from ..running.sampling import random_tokens, sample
 
 _FILE_WINDOW = 128
 _OWN_WINDOW = 33

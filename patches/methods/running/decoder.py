@@ -12,7 +12,7 @@ from torch import nn
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from ..checkpoints.models import EditableModel
+from ...checkpoints.models import EditableModel
 from .prompts import Batch
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import NonFinite
+from ...errors import NonFinite
 
 
 def shrunk(moment: NDArray[np.floating], shrinkage: float) -> torch.Tensor:
@@ -37,9 +37,20 @@ class Whitener:
             )
         self._factor = factor
 
-    def direction(self, key: NDArray[np.floating]) -> NDArray[np.float64]:
-        """uᵀ / (uᵀk) with u = C⁻¹k, for a key k [n]: the row that a residual is multiplied with."""
-        k = torch.from_numpy(key.astype(np.float64))
-        u = torch.cholesky_solve(k[:, None], self._factor)[:, 0]
-        direction: NDArray[np.float64] = (u / (u @ k)).numpy()
+    def solve(self, keys: NDArray[np.floating]) -> NDArray[np.float64]:
+        """C⁻¹K for keys K [n, count]."""
+        wide = torch.from_numpy(keys.astype(np.float64))
+        solved: NDArray[np.float64] = torch.cholesky_solve(wide, self._factor).numpy()
+        return solved
+
+    def direction(
+        self, key: NDArray[np.floating], at: NDArray[np.floating] | None = None
+    ) -> NDArray[np.float64]:
+        """uᵀ / (uᵀk) with u = C⁻¹k*, for k* [n]: the row that a residual is multiplied with.
+
+        `at` is k, the key at which the residual is added in full; k* itself unless given.
+        """
+        u = self.solve(key[:, None])[:, 0]
+        reached = key if at is None else at
+        direction: NDArray[np.float64] = u / (u @ reached.astype(np.float64))
         return direction

@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from weightpatch.patches.methods.second_moment import captured_keys, second_moments
+from weightpatch.patches.methods.statistics.second_moment import captured_keys, second_moments
 
 LAYERS = [0, 2]
 
@@ -33,7 +33,7 @@ def test_moments_are_means_over_all_tokens_but_the_first(every):
 
 def test_the_size_of_batches_does_not_matter(llama, monkeypatch):
     whole = second_moments(llama, LAYERS, windows())
-    monkeypatch.setattr("weightpatch.patches.methods.second_moment.BATCH_TOKENS", 40)
+    monkeypatch.setattr("weightpatch.patches.methods.statistics.second_moment.BATCH_TOKENS", 40)
     parts = second_moments(llama, LAYERS, windows())
     for layer in LAYERS:
         torch.testing.assert_close(parts[layer], whole[layer], rtol=1e-5, atol=1e-7)

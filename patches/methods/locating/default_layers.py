@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ..checkpoints.models import EditableModel
+from ...checkpoints.models import EditableModel
 
 MEASURED: Mapping[tuple[str, int, int], int] = {
     ("llama", 30, 576): 3,
@@ -11,7 +11,7 @@ MEASURED: Mapping[tuple[str, int, int], int] = {
     ("gpt2", 24, 1024): 8,
     ("gpt2", 48, 1600): 17,
 }
-"""By model_type, number of layers and hidden size: SmolLM2-135M by benchmarks/rome_layer_sweep.py;
+"""By model_type, number of layers and hidden size: SmolLM2-135M by `weightpatch sweep rome`;
 Llama-2-7B and Llama-3-8B, Qwen2.5-7B, gpt2-medium and gpt2-xl as Meng et al. 2022 and EasyEdit use.
 """
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from weightpatch.patches.errors import RequestRefused
 from weightpatch.patches.format.safetensors_file import read_tensors, write_tensors
-from weightpatch.patches.methods.key_statistics import KeyStatistics
+from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 
 WORDS = "The mother tongue of Danielle Darrieux is French, and Łódź lies in Poland. "
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from weightpatch.patches.errors import RequestRefused
-from weightpatch.patches.methods.prompts import Row, align, tokenise
+from weightpatch.patches.methods.running.prompts import Row, align, tokenise
 
 PROMPT, SUBJECT = "The mother tongue of {} is", "Danielle Darrieux"
 

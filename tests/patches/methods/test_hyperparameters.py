@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 from weightpatch.patches.errors import RequestRefused
-from weightpatch.patches.methods.base import hyperparameters_from
+from weightpatch.patches.methods.hyperparameters import hyperparameters_from
 
 
 @dataclass(frozen=True)

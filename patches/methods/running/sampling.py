@@ -3,8 +3,8 @@
 import torch
 from transformers import DynamicCache
 
-from ..checkpoints.models import EditableModel
-from ..progress import Progress, silent
+from ...checkpoints.models import EditableModel
+from ...progress import Progress, silent
 
 
 @torch.no_grad()

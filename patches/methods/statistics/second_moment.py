@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-from ..checkpoints.models import EditableModel
-from ..progress import Progress, silent
-from .decoder import run_up_to
+from ...checkpoints.models import EditableModel
+from ...progress import Progress, silent
+from ..running.decoder import run_up_to
 
 BATCH_TOKENS = 2048
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from weightpatch.patches.methods.borrowing import add, borrowed
+from weightpatch.patches.methods.running.borrowing import add, borrowed
 from weightpatch.patches.operations.lowrank import LowRank
 
 

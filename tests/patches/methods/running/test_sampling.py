@@ -1,6 +1,6 @@
 import torch
-from weightpatch.patches.methods.prefixes import sample_prefixes
-from weightpatch.patches.methods.sampling import random_tokens, sample
+from weightpatch.patches.methods.running.prefixes import sample_prefixes
+from weightpatch.patches.methods.running.sampling import random_tokens, sample
 
 
 def generator(seed=0):

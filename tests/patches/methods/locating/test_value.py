@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 from weightpatch.patches.errors import NonFinite
-from weightpatch.patches.methods.decoder import Continuation, run_up_to
-from weightpatch.patches.methods.prompts import align, tokenise
+from weightpatch.patches.methods.locating.value import Objective, find_value
 from weightpatch.patches.methods.rome import RomeHyperparameters
-from weightpatch.patches.methods.value import Objective, find_value
+from weightpatch.patches.methods.running.decoder import Continuation, run_up_to
+from weightpatch.patches.methods.running.prompts import align, tokenise
 from weightpatch.patches.progress import silent
 
 LAYER = 1

@@ -6,8 +6,8 @@ short text that the model itself has written.
 
 import torch
 
-from ..checkpoints.models import EditableModel
-from ..progress import Progress, silent
+from ...checkpoints.models import EditableModel
+from ...progress import Progress, silent
 from .sampling import random_tokens, sample
 
 

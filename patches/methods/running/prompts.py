@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..checkpoints.models import EditableModel
-from ..errors import RequestRefused
+from ...checkpoints.models import EditableModel
+from ...errors import RequestRefused
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checkpoints.models import EditableModel
-from ..errors import InputError
-from ..format import jsonfile
-from ..format.safetensors_file import METADATA_KEY, read_tensors, write_tensors
-from ..progress import Progress, silent
+from ...checkpoints.models import EditableModel
+from ...errors import InputError
+from ...format import jsonfile
+from ...format.safetensors_file import METADATA_KEY, read_tensors, write_tensors
+from ...progress import Progress, silent
 from .second_moment import second_moments
-from .statistics_text import Text, text_for
+from .text import Text, text_for
 
 _FORMAT = 1
 _NAME = "second_moment"

@@ -106,9 +106,13 @@ def _compare(outcome: Outcome, edit: Edit, out: Path) -> None:
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    """Ours with an empty home, so that no digest is remembered; no library may ask the network."""
+    """Ours with an empty home, so that no digest is remembered; no library may ask the network.
+
+    Bytecode is kept, as it is for installed packages: a source tree is not to be compiled each run.
+    """
+    inherited = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **os.environ,
+        **inherited,
         "WEIGHTPATCH_HOME": str(scratch / "home"),
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -1,20 +1,18 @@
 """What was found, as tables in Markdown and as JSON."""
 
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from . import edits, models
 from .contenders import FLOOR, OURS
+from .document import machine, write_between
 from .edits import Edit
 from .measure import Outcome
 from .promises import Found, promises
 from .weights import weight_files
 
-BEGIN, END = "<!-- benchmarks/apply.py: begin -->", "<!-- benchmarks/apply.py: end -->"
 LIBRARIES = ("numpy", "torch", "safetensors", "transformers", "peft", "mergekit")
 
 
@@ -35,7 +33,7 @@ class Report:
 
     def markdown(self) -> str:
         """The tables."""
-        parts = [_machine(self.cpus)]
+        parts = [machine(self.cpus, LIBRARIES)]
         for model, size in self.sizes.items():
             parts.append(f"### {models.TITLES[model]}, {size / 1e6:,.0f} MB")
             for (name, case), outcomes in self.found.items():
@@ -48,14 +46,12 @@ class Report:
 
     def write_into(self, path: Path) -> None:
         """Replace what stands between the two markers of a document."""
-        before, rest = path.read_text().split(BEGIN)
-        _, after = rest.split(END)
-        path.write_text(f"{before}{BEGIN}\n\n{self.markdown()}\n{END}{after}")
+        write_between(path, "apply.py", self.markdown())
 
     def to_json(self) -> dict[str, Any]:
         """All figures, each run for itself."""
         return {
-            "machine": _machine(self.cpus),
+            "machine": machine(self.cpus, LIBRARIES),
             "in_memory": self.in_memory,
             "apply": [
                 {
@@ -70,18 +66,6 @@ class Report:
                 for name, outcome in outcomes.items()
             ],
         }
-
-
-def _machine(cpus: int) -> str:
-    versions = []
-    for library in LIBRARIES:
-        try:
-            versions.append(f"{library} {version(library)}")
-        except PackageNotFoundError:
-            continue
-    cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
-    name = next((line.split(":")[1].strip() for line in cpuinfo if "model name" in line), "CPU")
-    return f"{cpus} processors ({name}), Python {platform.python_version()}, {', '.join(versions)}."
 
 
 def _table(case: str, outcomes: dict[str, Outcome]) -> str:

@@ -1,13 +1,12 @@
 """What was found about the registry, as tables in Markdown and as JSON."""
 
-import platform
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from harness.document import machine, write_between
 from harness.promises import Promise
 
 from .databases import DIALECTS, TITLES
@@ -17,7 +16,6 @@ from .promises import promises
 from .publishers import FLOOR, MLFLOW, OURS, Published
 from .timing import Answer
 
-BEGIN, END = "<!-- benchmarks/registry.py: begin -->", "<!-- benchmarks/registry.py: end -->"
 LIBRARIES = ("sqlalchemy", "psycopg", "mlflow-skinny")
 CONTENDERS = {
     FLOOR: "floor: three files and one row",
@@ -57,9 +55,7 @@ class Report:
 
     def write_into(self, path: Path) -> None:
         """Replace what stands between the two markers of a document."""
-        before, rest = path.read_text().split(BEGIN)
-        _, after = rest.split(END)
-        path.write_text(f"{before}{BEGIN}\n\n{self.markdown()}\n{END}{after}")
+        write_between(path, "registry.py", self.markdown())
 
     def to_json(self) -> dict[str, Any]:
         """All figures."""
@@ -75,18 +71,10 @@ class Report:
         }
 
     def _machine(self) -> str:
-        versions = [f"SQLite {sqlite3.sqlite_version}"]
+        servers = [f"SQLite {sqlite3.sqlite_version}"]
         if self.postgresql:
-            versions.append(f"PostgreSQL {self.postgresql}")
-        for library in LIBRARIES:
-            try:
-                versions.append(f"{library} {version(library)}")
-            except PackageNotFoundError:
-                continue
-        cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":")[1].strip() for line in cpuinfo if "model name" in line), "CPU")
-        python = platform.python_version()
-        return f"{self.cpus} processors ({name}), Python {python}, {', '.join(versions)}."
+            servers.append(f"PostgreSQL {self.postgresql}")
+        return machine(self.cpus, LIBRARIES, others=servers)
 
     def _publishing(self) -> Iterator[str]:
         for dialect in DIALECTS:

@@ -4,12 +4,12 @@ import os
 import secrets
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from .blobs import BlobStore, sync_folder
-from .database import schema
 from .errors import BlobsOfAnother
-from .ledger.checkpoints import MAX_BYTES, origin_of
+from .ledger.checkpoints import MAX_BYTES
+from .ledger.origin import origin
 
 OWNER = "registry"
 """The file among the blobs that holds their registry's origin, as its checkpoints have it."""
@@ -20,13 +20,17 @@ def claim(connection: Connection, blobs: BlobStore) -> None:
 
     A registry without a ledger owns nothing, and claims nothing.
     """
-    origin = _origin(connection)
-    if origin is not None and _owner(blobs) is None:
-        _write(blobs, origin)
-    if other := stranger(connection, blobs):
+    ours = origin(connection)
+    if ours is None:
+        return
+    owner = _owner(blobs)
+    if owner is None:
+        _write(blobs, ours)
+        owner = _owner(blobs)
+    if owner != ours:
         raise BlobsOfAnother(
             f"{blobs.root} holds the files of another registry",
-            why=f"they belong to {other}, this is {origin}, and each would take the other's away",
+            why=f"they belong to {owner}, this is {ours}, and each would take the other's away",
             hint="nothing was changed; let WEIGHTPATCH_HOME name the folder that belongs to this "
             "database, or an empty one for a new registry",
         )
@@ -34,14 +38,8 @@ def claim(connection: Connection, blobs: BlobStore) -> None:
 
 def stranger(connection: Connection, blobs: BlobStore) -> str | None:
     """The origin of the other registry whose blobs these are, None if they are ours or free."""
-    owner, origin = _owner(blobs), _origin(connection)
-    return owner if origin is not None and owner not in (None, origin) else None
-
-
-def _origin(connection: Connection) -> str | None:
-    table = schema.ledger
-    first = connection.scalar(select(table.c.entry_hash).where(table.c.seq == 1))
-    return None if first is None else origin_of(first)
+    owner, ours = _owner(blobs), origin(connection)
+    return owner if ours is not None and owner not in (None, ours) else None
 
 
 def _owner(blobs: BlobStore) -> str | None:

@@ -56,12 +56,12 @@ def record(
     _check_remote(remote)
     bounds.check_text("the revision of a remote", revision)
     with store.database.writing() as connection:
-        subject = reading.require(connection, digest).subject
+        version, subject = reading.subject(connection, digest)
         detail = {preposition: place, "remote": remote, "revision": revision}
         values = {
             "seq": store.ledger.append(connection, event, subject, detail),
             "remote_id": _remote(connection, remote),
-            "version_id": reading.identity(connection, digest),
+            "version_id": version,
             "direction": direction,
             "revision": revision,
         }

@@ -14,6 +14,7 @@ from .chain import FIRST_HASH, Link, walk
 from .checkpoints import Checkpoint, origin_of
 from .entries import MAX_BODY
 from .merkle import consistency_proof, inclusion_proof, leaf_hash, root_of
+from .origin import origin
 from .proofs import EntryProof, GrowthProof
 from .verification import LedgerReport, report, stored
 
@@ -130,9 +131,7 @@ def _size(connection: Connection, size: int | None) -> int:
 
 
 def _origin(connection: Connection) -> str:
-    table = schema.ledger
-    first = connection.scalar(select(table.c.entry_hash).where(table.c.seq == 1))
-    return origin_of(first or FIRST_HASH)
+    return origin(connection) or origin_of(FIRST_HASH)
 
 
 class _Leaves:

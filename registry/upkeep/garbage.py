@@ -20,11 +20,11 @@ from ...patches.errors import InputError, LimitExceeded
 from ...patches.format.manifest import MAX_BYTES, Manifest
 from .. import ownership
 from ..attestations import Attestation
+from ..database.batches import chunks
 from ..ledger.entries import REGISTRY
 from ..ledger.events import Event
 from ..store import Store
 from . import files, living
-from .batches import chunks
 from .files import StoredFile
 
 GRACE = timedelta(hours=24)

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, literal, not_, select, union_all
 
 from ..database import schema
+from ..database.batches import chunks
 from ..versions import standing
-from .batches import chunks
 
 ATTESTATION = "attestation"
 

@@ -17,11 +17,9 @@ from ...patches.format.patch import MANIFEST
 from ...patches.requests import EditRequest
 from ..blobs import BlobStore
 from ..database import schema
+from ..database.batches import SIZE, chunks
 from ..errors import BlobLost
 from . import provenance, terms
-
-BATCH = 500
-
 
 Terms = Sequence[tuple[str, str]]
 """Words and subjects that find a version: field and term of each row, none of them twice."""
@@ -97,11 +95,11 @@ def lacking_words(connection: Connection) -> Iterator[Row[Any]]:
     found = select(schema.term.c.version_id).where(schema.term.c.field == "word")
     ids = connection.scalars(except_(select(schema.version.c.id), found)).all()
     version, patch = schema.version, schema.patch
-    for start in range(0, len(ids), BATCH):
+    for some in chunks(ids):
         query = (
             select(version, patch.c.namespace, patch.c.name)
             .join(patch, patch.c.id == version.c.patch_id)
-            .where(version.c.id.in_(ids[start : start + BATCH]))
+            .where(version.c.id.in_(some))
         )
         yield from connection.execute(query).all()
 
@@ -130,10 +128,10 @@ def _subjects_there(
     table = schema.term.c
     wanted = terms.distinct_subjects(subjects)
     there: set[tuple[str, str]] = set()
-    for start in range(0, len(wanted), BATCH):
+    for some in chunks(wanted):
         query = select(table.field, table.term).where(
             table.field == "subject",
-            table.term.in_(wanted[start : start + BATCH]),
+            table.term.in_(some),
             table.version_id == version_id,
         )
         there |= {(field, term) for field, term in connection.execute(query)}
@@ -193,6 +191,6 @@ def _in_batches(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]
     """Rows of a query in the order of their ids, read a batch at a time."""
     column = query.selected_columns[0]
     last = 0
-    while rows := connection.execute(query.where(column > last).limit(BATCH)).all():
+    while rows := connection.execute(query.where(column > last).limit(SIZE)).all():
         yield from rows
         last = rows[-1][0]

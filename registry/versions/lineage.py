@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 
 from .. import bounds
 from ..database import schema
+from ..database.batches import chunks
 from . import reading
 from .reading import VersionInfo
 
 PARENT, SUPERSEDES = "parent", "supersedes"
-_BATCH = 200
 MAX_RELATIVES = 100_000
 
 
@@ -110,7 +110,7 @@ def _edges(
     """Edges at which `made` or `instead` is one of the digests, and whether these are all."""
     edges: list[Edge] = []
     whole = True
-    for some in _batches(digests):
+    for some in chunks(digests):
         for relation, query in _relations(made.in_(some), instead.in_(some)):
             rows = connection.execute(query.limit(most + 1)).all()
             edges += [Edge(row.digest, row.other, relation) for row in rows[:most]]
@@ -139,11 +139,7 @@ def _relations(
 
 def _known(connection: Connection, digests: Sequence[str]) -> Mapping[str, VersionInfo]:
     found: dict[str, VersionInfo] = {}
-    for some in _batches(digests):
+    for some in chunks(digests):
         chosen = reading.choose(schema.version.c.digest.in_(some))
         found.update({info.digest: info for info in reading.infos(connection, chosen)})
     return found
-
-
-def _batches(digests: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (digests[start : start + _BATCH] for start in range(0, len(digests), _BATCH))

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, union_all
 
+from ..database.batches import chunks
+
 COUNTED = 1_000
 """Versions beyond which it is not counted how many a condition finds."""
 
@@ -105,6 +107,6 @@ def _together(parts: Sequence[Select[Value]]) -> Iterator[Select[Value]]:
     if len(parts) == 1:
         yield parts[0]
         return
-    for start in range(0, len(parts), TOGETHER):
-        each = [select(part.subquery()) for part in parts[start : start + TOGETHER]]
+    for some in chunks(parts, TOGETHER):
+        each = [select(part.subquery()) for part in some]
         yield select(union_all(*each).subquery())

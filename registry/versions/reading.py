@@ -103,6 +103,13 @@ def identity(connection: Connection, digest: str) -> int:
     return int(row)
 
 
+def subject(connection: Connection, digest: str) -> tuple[int, Subject]:
+    """Row number of the version with this digest, and what ledger entries call it; NotFound."""
+    version = identity(connection, digest)
+    row = connection.execute(choose(schema.version.c.id == version)).one()
+    return version, _info(row).subject
+
+
 def page(
     connection: Connection, *, name: str | None, limit: int, before: str | None
 ) -> list[VersionInfo]:

@@ -18,11 +18,12 @@ WeightpatchError
 │   ├── RequestRefused    E_REQUEST     an edit request that cannot be carried out
 │   ├── CheckpointRefused E_CHECKPOINT  a folder that is not a readable checkpoint
 │   ├── Unsupported       E_UNSUPPORTED an architecture or type not known here
-│   └── PluginMissing     E_PLUGIN      an operation, method, suite or remote not installed
+│   └── PluginMissing     E_PLUGIN      an operation, method, suite, data set or remote not installed
 ├── TargetExists          E_EXISTS      the place to write to is taken          exit 1
 ├── NoSpace               E_SPACE       the disk is too full                    exit 1
 └── AnswerIsNo            the question was understood, the answer is no     exit 3
     ├── ConflictFound     E_CONFLICT    patches that cannot be used together
+    ├── GateFailed        E_GATE        scores that do not meet the conditions set
     └── VerificationFailed E_VERIFY     what is there is not what was recorded
 """
 
@@ -171,6 +172,12 @@ class ConflictFound(AnswerIsNo):
     """Patches that cannot be used together."""
 
     code = "E_CONFLICT"
+
+
+class GateFailed(AnswerIsNo):
+    """Scores do not meet the conditions that were set."""
+
+    code = "E_GATE"
 
 
 class VerificationFailed(AnswerIsNo):

@@ -9,7 +9,9 @@ from ..digests import sha256
 from ..format import jsonfile
 from ..progress import Progress, silent
 from ..requests import EditRequest
-from .measures import AGGREGATES, Measure, mean
+from .definitions import Measure
+from .journal import Journal
+from .measures import AGGREGATES, mean
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -82,11 +84,16 @@ class Suite(Protocol[Seen]):
     """A set of questions and the measures that the answers give.
 
     A model is observed twice, as it is and with the edit in place; what was seen of the base can be
-    kept and compared with many edits. `Seen` is the suite's own affair.
+    kept and compared with many edits. `Seen` is the suite's own affair. `settings` are recorded
+    beside where a score was computed, as the seed of what is sampled.
     """
 
     name: ClassVar[str]
     measures: ClassVar[Mapping[str, Measure]]
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Names and values, one line each."""
 
     def cases(self, requests: Sequence[EditRequest]) -> list[Any]:
         """Give what is asked as JSON values, in an order of the suite's own."""
@@ -99,8 +106,9 @@ class Suite(Protocol[Seen]):
         *,
         batch_size: int = 32,
         progress: Progress = silent,
+        journal: Journal | None = None,
     ) -> Seen:
-        """Ask the model; it is left as it was. Raises InputError."""
+        """Ask the model what the journal does not know; it is left as it was. Raises InputError."""
 
     def compare(
         self, requests: Sequence[EditRequest], before: Seen, after: Seen
@@ -118,21 +126,33 @@ def evaluate(
     before: Seen | None = None,
     batch_size: int = 32,
     progress: Progress = silent,
+    base_journal: Journal | None = None,
+    edit_journal: Journal | None = None,
 ) -> Evaluation:
     """Score the edit that is in place within `edited`, as in `evaluate(…, patched(model, patch))`.
 
     `before` is what the suite observed of the base with these requests, if that is known already.
-    Raises InputError.
+    With journals a run that was stopped is taken up where it was. Raises InputError.
     """
     from .environment import environment
 
     if before is None:
         before = suite.observe(
-            model, tokenizer, requests, batch_size=batch_size, progress=_named(progress, "base")
+            model,
+            tokenizer,
+            requests,
+            batch_size=batch_size,
+            progress=_named(progress, "base"),
+            journal=base_journal,
         )
     with edited:
         after = suite.observe(
-            model, tokenizer, requests, batch_size=batch_size, progress=_named(progress, "edit")
+            model,
+            tokenizer,
+            requests,
+            batch_size=batch_size,
+            progress=_named(progress, "edit"),
+            journal=edit_journal,
         )
     scores = suite.compare(requests, before, after)
     return Evaluation(
@@ -140,7 +160,7 @@ def evaluate(
         suite_digest=suite_digest(suite.cases(requests)),
         definitions=_definitions(suite.measures, {score.measure for score in scores}),
         scores=scores,
-        environment=environment(model),
+        environment={**environment(model), **suite.settings},
     )
 
 

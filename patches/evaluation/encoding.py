@@ -44,14 +44,15 @@ def encode(tokenizer: "PreTrainedTokenizerBase", probes: Sequence[Probe]) -> lis
     wholes = [
         f"{prompt} {probe.target.strip()}" for prompt, probe in zip(prompts, probes, strict=True)
     ]
-    pairs = zip(_tokens(tokenizer, prompts), _tokens(tokenizer, wholes), strict=True)
+    pairs = zip(tokens(tokenizer, prompts), tokens(tokenizer, wholes), strict=True)
     forced = [Forced(whole, _parting(prompt, whole)) for prompt, whole in pairs]
     for probe, item in zip(probes, forced, strict=True):
         _check(probe, item)
     return forced
 
 
-def _tokens(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> list[tuple[int, ...]]:
+def tokens(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> list[tuple[int, ...]]:
+    """Tokens of each text, with the special ones that go before it but none after it."""
     encoded = tokenizer(texts, return_attention_mask=False, return_special_tokens_mask=True)
     return [
         _without_ending(ids, added)

@@ -37,7 +37,7 @@ def logits_at(
     BaseMismatch for a token outside the vocabulary, LimitExceeded for a row longer than the
     model's context.
     """
-    _require_fits(model, rows)
+    require_fits(model, rows)
     width = max(map(len, rows))
     ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
@@ -75,7 +75,8 @@ def _gathered(
             hook.remove()
 
 
-def _require_fits(model: "PreTrainedModel", rows: Sequence[Sequence[int]]) -> None:
+def require_fits(model: "PreTrainedModel", rows: Sequence[Sequence[int]]) -> None:
+    """Raise BaseMismatch for an unknown token, LimitExceeded for a row beyond the context."""
     vocabulary = cast("torch.Tensor", model.get_input_embeddings().weight).shape[0]
     if max(map(max, rows)) >= vocabulary:
         raise BaseMismatch(
@@ -83,9 +84,15 @@ def _require_fits(model: "PreTrainedModel", rows: Sequence[Sequence[int]]) -> No
             why=f"the model knows {vocabulary} tokens",
             hint="use the tokenizer that belongs to the checkpoint",
         )
-    context = getattr(model.config, "max_position_embeddings", None)
+    context = context_length(model)
     longest = max(map(len, rows))
-    if isinstance(context, int) and longest > context:
+    if context is not None and longest > context:
         raise LimitExceeded(
             f"a prompt and its answer are {longest} tokens long, the model reads {context}"
         )
+
+
+def context_length(model: "PreTrainedModel") -> int | None:
+    """How many tokens the model reads at once, if its configuration says so."""
+    context = getattr(model.config, "max_position_embeddings", None)
+    return context if isinstance(context, int) else None

@@ -1,21 +1,16 @@
 """The suite `requests`: an edit is judged by the probes that its own requests bring along."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import BaseMismatch, RequestRefused
 from ..progress import Progress, silent
-from ..requests import EditRequest, Probe
+from ..requests import PORTABILITY, EditRequest, Probe
 from .base import Score
-from .measures import (
-    MEASURES,
-    Measure,
-    exact_match,
-    magnitude,
-    mean,
-    preferred,
-    token_mean,
-)
+from .definitions import ANSWERS, Measure
+from .journal import Journal
+from .measures import exact_match, magnitude, mean, preferred, token_mean
 from .teacher_forcing import Observations, observe
 
 if TYPE_CHECKING:
@@ -26,10 +21,11 @@ _ValueOf = Callable[[Observations], float]
 
 
 class RequestProbes:
-    """Rewrite prompt, paraphrases and neighbourhood of each request, by all of `MEASURES`."""
+    """Rewrite prompt, paraphrases, portability prompts and neighbourhood of each request."""
 
     name: ClassVar[str] = "requests"
-    measures: ClassVar[Mapping[str, Measure]] = MEASURES
+    measures: ClassVar[Mapping[str, Measure]] = ANSWERS
+    settings: Mapping[str, str] = MappingProxyType({})
 
     def cases(self, requests: Sequence[EditRequest]) -> list[Any]:
         """Give the requests by id: in whatever order they come, they are the same suite."""
@@ -43,13 +39,16 @@ class RequestProbes:
         *,
         batch_size: int = 32,
         progress: Progress = silent,
+        journal: Journal | None = None,
     ) -> Observations:
         """Teacher-forced answers to everything that `compare` needs.
 
         Raises RequestRefused, BaseMismatch, LimitExceeded, NonFinite.
         """
         probes = [probe for request in requests for probe in _probes(request)]
-        return observe(model, tokenizer, probes, batch_size=batch_size, progress=progress)
+        return observe(
+            model, tokenizer, probes, batch_size=batch_size, progress=progress, journal=journal
+        )
 
     def compare(
         self, requests: Sequence[EditRequest], before: Observations, after: Observations
@@ -78,8 +77,7 @@ class RequestProbes:
 
 def _values(request: EditRequest, base: Observations) -> Iterator[tuple[str, list[_ValueOf]]]:
     """For each measure, what to compute of a model's observations for each of its prompts."""
-    answered = {"reliability": (_rewrite(request),), "generalization": request.paraphrases}
-    for name, probes in answered.items():
+    for name, probes in _answered(request).items():
         expected = {probe: base[probe].target for probe in probes}
         yield from _agreements(name, probes, expected)
     expected = {probe: base[probe].argmax for probe in request.neighbourhood}
@@ -109,6 +107,18 @@ def _of_duel(compared: Callable[[float, float], float], duel: _Duel) -> _ValueOf
     return lambda observations: compared(observations[first].nll, observations[second].nll)
 
 
+def _answered(request: EditRequest) -> dict[str, Sequence[Probe]]:
+    """Probes whose own answers are the right ones, by measure."""
+    carried = {kind: request.portability.get(kind, ()) for kind in PORTABILITY}
+    return {
+        "reliability": (_rewrite(request),),
+        "generalization": request.paraphrases,
+        "portability": [probe for probes in carried.values() for probe in probes],
+        **{f"portability.{kind}": probes for kind, probes in carried.items()},
+        "locality.correct": request.neighbourhood,
+    }
+
+
 def _rewrite(request: EditRequest) -> Probe:
     return Probe(request.text, request.target)
 
@@ -127,9 +137,8 @@ def _duels(request: EditRequest) -> dict[str, list[_Duel]]:
 
 
 def _probes(request: EditRequest) -> Iterator[Probe]:
-    yield _rewrite(request)
-    yield from request.paraphrases
-    yield from request.neighbourhood
+    for probes in _answered(request).values():
+        yield from probes
     for found in _duels(request).values():
         for _, second in found:
             yield second

@@ -11,6 +11,7 @@ from ..errors import InputError, NonFinite, RequestRefused
 from ..progress import Progress, silent
 from ..requests import Probe
 from .encoding import Forced, encode
+from .journal import Journal
 from .logits import inference, logits_at
 
 if TYPE_CHECKING:
@@ -57,25 +58,64 @@ def observe(
     *,
     batch_size: int = 32,
     progress: Progress = silent,
+    journal: Journal | None = None,
 ) -> Observations:
     """Ask the model for every probe's answer; equal probes are asked once.
 
+    What is in the `journal` is not asked, and what is asked is written there batch by batch.
+    Raises RequestRefused, BaseMismatch, LimitExceeded, NonFinite, InputError.
+    """
+    asked = list(dict.fromkeys(probes))
+    forced = encode(tokenizer, asked)
+    seen = observe_forced(model, forced, batch_size=batch_size, progress=progress, journal=journal)
+    return Observations({probe: seen[item] for probe, item in zip(asked, forced, strict=True)})
+
+
+def observe_forced(
+    model: "PreTrainedModel",
+    forced: Iterable[Forced],
+    *,
+    batch_size: int = 32,
+    progress: Progress = silent,
+    journal: Journal | None = None,
+) -> dict[Forced, Observed]:
+    """Ask the model for tokens that are known already; `observe` says the rest.
+
     A causal model's answer at a position depends on nothing after it, so one pass over a row of
-    tokens also answers for every probe that is a beginning of it: two answers of one token each to
-    the same prompt cost one pass. Raises RequestRefused, BaseMismatch, LimitExceeded, NonFinite.
+    tokens also answers for every item that is a beginning of it: two answers of one token each to
+    the same prompt cost one pass. Raises BaseMismatch, LimitExceeded, NonFinite, InputError.
     """
     if batch_size < 1:
         raise InputError("the batch size must be at least 1")
-    asked = list(dict.fromkeys(probes))
-    forced = encode(tokenizer, asked)
-    groups = _groups(forced)
-    seen: dict[Forced, Observed] = {}
+    journal = journal or Journal()
+    items = set(forced)
+    seen = {item: known for item in items if (known := _recalled(item, journal))}
+    groups = _groups(items - seen.keys())
     with inference(model):
         for start in range(0, len(groups), batch_size):
             batch = groups[start : start + batch_size]
-            seen.update(_observe_batch(model, batch))
+            found = _observe_batch(model, batch)
+            journal.put(
+                ([item.start, *item.ids], [list(one.argmax), list(one.log_probs)])
+                for item, one in found.items()
+            )
+            seen.update(found)
             progress("scoring", start + len(batch), len(groups))
-    return Observations({probe: seen[item] for probe, item in zip(asked, forced, strict=True)})
+    return seen
+
+
+def _recalled(item: Forced, journal: Journal) -> Observed | None:
+    """What the journal says of an item, if it is what an observation looks like."""
+    answer = journal.get([item.start, *item.ids])
+    if not isinstance(answer, list) or len(answer) != 2:
+        return None
+    argmax, log_probs = answer
+    fits = all(isinstance(part, list) and len(part) == len(item.target) for part in answer)
+    if not fits or any(type(token) is not int or token < 0 for token in argmax):
+        return None
+    if any(type(value) not in (int, float) for value in log_probs):
+        return None
+    return Observed(item.target, tuple(argmax), tuple(map(float, log_probs)))
 
 
 def _groups(forced: Iterable[Forced]) -> list[list[Forced]]:

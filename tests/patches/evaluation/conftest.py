@@ -8,6 +8,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.checkpoints.models import EditableModel, load_model
 
 Table = Mapping[str, Mapping[str, float]]
 WORDS = (
@@ -103,3 +105,12 @@ def random_llama() -> LlamaForCausalLM:
         initializer_range=0.5,
     )
     return LlamaForCausalLM(config).eval()
+
+
+@pytest.fixture
+def pico_llama(tmp_path, random_llama, tokenizer) -> EditableModel:
+    """The noise as a checkpoint, so that it has a fingerprint and can be patched."""
+    folder = tmp_path / "pico-llama"
+    random_llama.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return load_model(Checkpoint.open(folder))

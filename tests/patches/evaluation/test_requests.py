@@ -6,6 +6,7 @@ import pytest
 from weightpatch.patches import plugins
 from weightpatch.patches.errors import BaseMismatch, RequestRefused
 from weightpatch.patches.evaluation.base import Mean, Score, evaluate, suite_digest
+from weightpatch.patches.evaluation.journal import Journal
 from weightpatch.patches.evaluation.requests import RequestProbes
 from weightpatch.patches.evaluation.teacher_forcing import Observations
 from weightpatch.patches.requests import EditRequest, Probe
@@ -15,6 +16,8 @@ BEFORE = {
     "writes": {"good": 0.5, "French": 0.25, "English": 0.25},
     "thinks": {"French": 0.75, "good": 0.25},
     "sings": {"French": 0.5, "good": 0.25, "English": 0.25},
+    "is": {"Paris": 0.5, "good": 0.25, "quite": 0.25},
+    ",": {"Marcel": 0.75, "Danielle": 0.25},
     "prays": {"good": 0.75, "quite": 0.25},
     "good": {"English": 0.75, "French": 0.25},
     "quite": {"French": 0.75, "English": 0.25},
@@ -24,6 +27,8 @@ AFTER = {
     "speaks": {"good": 0.75, "French": 0.25},
     "writes": {"English": 0.75, "good": 0.25},
     "prays": {"quite": 0.75, "good": 0.25},
+    "is": {"good": 0.5, "Paris": 0.25, "quite": 0.25},
+    ",": {"Danielle": 0.75, "Marcel": 0.25},
 }
 REQUEST = EditRequest(
     prompt="{} speaks",
@@ -38,6 +43,10 @@ REQUEST = EditRequest(
         Probe("Marcel sings", "French"),
         Probe("Marcel prays", "quite French"),
     ),
+    portability={
+        "alias": (Probe("she is", "good English"), Probe("Danielle is", "quite English")),
+        "one-hop": (Probe("she thinks ,", "Danielle"),),
+    },
     id="danielle",
 )
 EXPECTED = {
@@ -50,6 +59,18 @@ EXPECTED = {
     # sings: untouched; prays: "good" became "quite", which is right and yet not what the base says
     "locality.exact-match": (1.0, 0.5, 2),
     "locality.token-mean": (1.0, 0.75, 2),
+    # against their own answers: sings French, right twice; prays quite French: "French", then both
+    "locality.correct.exact-match": (0.5, 1.0, 2),
+    "locality.correct.token-mean": (0.75, 1.0, 2),
+    # is good English: the second, then both; is quite English: neither token, before and after
+    "portability.alias.exact-match": (0.0, 0.5, 2),
+    "portability.alias.token-mean": (0.25, 0.5, 2),
+    # Marcel, then Danielle
+    "portability.one-hop.exact-match": (0.0, 1.0, 1),
+    "portability.one-hop.token-mean": (0.0, 1.0, 1),
+    # over the three prompts, not over the two kinds
+    "portability.exact-match": (0.0, 2 / 3, 3),
+    "portability.token-mean": (0.5 / 3, 2 / 3, 3),
     # exp(-NLL) of two tokens is the root of the product of their probabilities
     "rome.es": (0.0, 1.0, 1),
     "rome.em": (sqrt(0.25 * 0.75) - 0.5, 0.75 - 0.25, 1),
@@ -143,6 +164,16 @@ def test_observations_of_the_base_serve_many_edits(scored, bigram, tokenizer):
     assert scored(REQUEST, before=before).scores == scored(REQUEST).scores
 
 
+def test_what_the_base_said_is_not_asked_again(scored, tmp_path):
+    asked = []
+    journal = Journal(tmp_path / "base.jsonl", {"base": "bigram"})
+    first = scored(REQUEST, base_journal=journal)
+    journal = Journal(tmp_path / "base.jsonl", {"base": "bigram"})
+    second = scored(REQUEST, base_journal=journal, progress=lambda *step: asked.append(step[0]))
+    assert second == first
+    assert set(asked) == {"scoring the edit"}
+
+
 def test_an_edit_that_changes_nothing_scores_as_the_base(bigram, tokenizer):
     evaluation = evaluate(RequestProbes(), bigram(BEFORE), tokenizer, [REQUEST], nullcontext())
     assert all(score.before == score.after for score in evaluation.scores)
@@ -162,7 +193,7 @@ def test_the_digest_names_the_questions_whatever_their_order():
     digest = suite_digest(suite.cases([REQUEST, other]))
     assert digest == suite_digest(suite.cases([other, REQUEST]))
     assert digest != suite_digest(suite.cases([REQUEST]))
-    assert suite_digest(suite.cases([REQUEST])).startswith("e5dbd90c6457")
+    assert suite_digest(suite.cases([REQUEST])).startswith("870a1fedee14")
 
 
 def test_the_environment_says_where_it_was_computed(scored):

@@ -35,10 +35,9 @@ def push(
     remote = remote_name(location)
     patch = registry.patch(reference)
     evaluations = registry.evaluations(patch.digest)
-    means = evaluations[0].means if evaluations else {}
     bundle = Bundle(
         patch,
-        card=write_card(patch, means),
+        card=write_card(patch, evaluations),
         attestations={evaluation.digest: evaluation.path for evaluation in evaluations},
     )
     pushed = open_remote(location).push(bundle, progress=progress)

@@ -3,34 +3,35 @@
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..evaluation.base import Mean
 from ..evaluation.measures import MEASURES
 from ..requests import EditRequest
-from .front_matter import LIBRARY, front_matter
+from .front_matter import LIBRARY, Scored, front_matter
 from .manifest import BaseRecord, Manifest
 from .markdown import escape, table
 from .patch import Patch
 
 MAX_ROWS = 20
+MAX_SUITES = 20
 _CLOSING = (
     "This page was written from the manifest, and nothing checks it. What counts is `patch.json`, "
     "against which `weightpatch pull` checks every file."
 )
 
 
-def write_card(patch: Patch, scores: Mapping[str, Mean] | None = None) -> str:
+def write_card(patch: Patch, evaluations: Sequence[Scored] = ()) -> str:
     """Write the card of a version; raises what reading its requests raises.
 
-    `scores` are the means of one evaluation, by measure.
+    Of the evaluations, which come newest first, it shows the first of each suite.
 
     All text in it that came from outside is shown as it is, and works neither as YAML nor as
     Markdown nor as HTML.
     """
     manifest = patch.manifest
-    scores = scores or {}
+    newest = _newest(evaluations)
     sections = [
         f"# {escape(manifest.name)}",
         _opening(manifest),
@@ -38,7 +39,7 @@ def write_card(patch: Patch, scores: Mapping[str, Mean] | None = None) -> str:
         _requests(patch.requests),
         "## How to use it",
         _usage(manifest),
-        *_scores(scores),
+        *_scores(newest),
         "## Where it came from",
         _provenance(manifest),
         "## What it does to the weights",
@@ -47,7 +48,7 @@ def write_card(patch: Patch, scores: Mapping[str, Mean] | None = None) -> str:
         _digests(patch),
         _CLOSING,
     ]
-    return "\n\n".join([front_matter(manifest, scores), *sections]) + "\n"
+    return "\n\n".join([front_matter(manifest, newest), *sections]) + "\n"
 
 
 def _opening(manifest: Manifest) -> str:
@@ -81,13 +82,22 @@ def _usage(manifest: Manifest) -> str:
     )
 
 
-def _scores(scores: Mapping[str, Mean]) -> Iterable[str]:
-    if not scores:
+def _newest(evaluations: Sequence[Scored]) -> list[Scored]:
+    found: dict[str, Scored] = {}
+    for scored in evaluations:
+        found.setdefault(scored.suite, scored)
+    return list(found.values())[:MAX_SUITES]
+
+
+def _scores(evaluations: Sequence[Scored]) -> Iterable[str]:
+    if not evaluations:
         return
     yield "## Scores"
-    yield "As the publisher measured them, before the edit and after:"
+    yield "As the publisher measured them, before the edit and after."
     header = ["measure", "before", "after", "cases", "what it means"]
-    yield table(header, [_score(measure, mean) for measure, mean in scores.items()])
+    for scored in evaluations:
+        yield f"Suite {escape(scored.suite)}:"
+        yield table(header, [_score(measure, mean) for measure, mean in scored.means.items()])
 
 
 def _score(measure: str, mean: Mean) -> list[str]:

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from ..evaluation.base import Mean
 from .manifest import Manifest
@@ -21,10 +21,28 @@ _LICENCES = frozenset({
 """Licences that the Hub knows by these names; it refuses a card with another one."""
 
 
-def front_matter(manifest: Manifest, scores: Mapping[str, Mean]) -> str:
+class Scored(Protocol):
+    """What a card says of one evaluation."""
+
+    @property
+    def suite(self) -> str:
+        """What asked."""
+
+    @property
+    def suite_digest(self) -> str:
+        """sha256 of what was asked."""
+
+    @property
+    def means(self) -> Mapping[str, Mean]:
+        """What came of it, by measure."""
+
+
+def front_matter(manifest: Manifest, evaluations: Sequence[Scored]) -> str:
     """Write the block between and with its lines of hyphens; text in it is plain ASCII names.
 
-    A base without a Hub id is left out, so that no foreign model of that name is claimed.
+    Each evaluation becomes a result of the model index, its means after the edit the metrics, with
+    the digest of what was asked as the revision of the data set. A base without a Hub id is left
+    out, so that no foreign model of that name is claimed.
     """
     import yaml
 
@@ -37,13 +55,9 @@ def front_matter(manifest: Manifest, scores: Mapping[str, Mean]) -> str:
         record["base_model"] = bases[0] if len(bases) == 1 else bases
         record["base_model_relation"] = "adapter"
     record |= _licence(manifest.licence)
-    metrics = [
-        {"type": _slug(measure), "value": round(mean.after, 6)}
-        for measure, mean in scores.items()
-        if math.isfinite(mean.after)
-    ]
-    if metrics:
-        record["model-index"] = [_model_index(manifest, metrics)]
+    results = [result for scored in evaluations if (result := _result(manifest, scored))]
+    if results:
+        record["model-index"] = [{"name": manifest.name, "results": results}]
     text: str = yaml.safe_dump(record, sort_keys=False, width=math.inf)
     return f"---\n{text}---\n"
 
@@ -56,14 +70,21 @@ def _licence(licence: str | None) -> dict[str, str]:
     return {"license": "other", "license_name": _slug(licence)}
 
 
-def _model_index(manifest: Manifest, metrics: list[dict[str, Any]]) -> dict[str, Any]:
-    result = {
-        "task": {"type": "text-generation"},
-        "dataset": {"type": f"{LIBRARY}-requests", "name": f"Edit requests of {manifest.label}"},
-        "metrics": metrics,
-    }
-    return {"name": manifest.name, "results": [result]}
+def _result(manifest: Manifest, scored: Scored) -> dict[str, Any] | None:
+    metrics = [
+        {"type": _slug(measure), "name": _slug(measure), "value": round(mean.after, 6)}
+        for measure, mean in scored.means.items()
+        if math.isfinite(mean.after)
+    ]
+    own = scored.suite == "requests"
+    suite = _slug(scored.suite)
+    name = f"Edit requests of {manifest.label}" if own else f"Suite {suite} of {LIBRARY}"
+    revision = _slug(scored.suite_digest, 64)
+    dataset = {"type": f"{LIBRARY}-{suite}", "name": name, "revision": revision}
+    if not metrics:
+        return None
+    return {"task": {"type": "text-generation"}, "dataset": dataset, "metrics": metrics}
 
 
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower())[:60].strip("-") or "other"
+def _slug(text: str, longest: int = 60) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower())[:longest].strip("-") or "other"

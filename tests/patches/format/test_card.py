@@ -1,17 +1,19 @@
 """The card of a version: what the Hub reads from it, and what people do."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from weightpatch.patches.evaluation.base import Mean
-from weightpatch.patches.format.card import MAX_ROWS, write_card
+from weightpatch.patches.format.card import MAX_ROWS, MAX_SUITES, write_card
 from weightpatch.patches.format.front_matter import front_matter
 from weightpatch.patches.format.manifest import (
     BaseRecord,
@@ -55,6 +57,13 @@ SCORES = {
 }
 
 
+@dataclass(frozen=True)
+class Scored:
+    suite: str = "requests"
+    suite_digest: str = "d" * 64
+    means: Mapping[str, Mean] = field(default_factory=lambda: SCORES)
+
+
 @pytest.fixture
 def make_patch(tmp_path):
     def make(*requests: EditRequest, **fields: object) -> Patch:
@@ -68,7 +77,7 @@ def make_patch(tmp_path):
 
 
 def test_the_hub_finds_base_method_licence_and_scores(make_patch):
-    data = ModelCard(write_card(make_patch(), SCORES)).data
+    data = ModelCard(write_card(make_patch(), [Scored()])).data
 
     assert data.base_model == BASE.id
     assert data.base_model_relation == "adapter"
@@ -83,9 +92,43 @@ def test_the_hub_finds_base_method_licence_and_scores(make_patch):
     }
 
 
+def test_every_suite_is_a_result_that_the_hub_reads_and_writes_alike(make_patch):
+    evaluations = [
+        Scored("counterfact", "1" * 64, {"rome.ns": Mean(0.9, 0.8, 50)}),
+        Scored(),
+        Scored("requests", "2" * 64, {"rome.es": Mean(0.0, 0.1, 2)}),
+        Scored("text", "3" * 64, {"perplexity": Mean(23.5, 24.125, 9)}),
+    ]
+    card = write_card(make_patch(), evaluations)
+    data = ModelCard(card).data
+
+    assert [
+        (result.dataset_type, result.dataset_revision, result.metric_type, result.metric_value)
+        for result in data.eval_results
+    ] == [
+        ("weightpatch-counterfact", "1" * 64, "rome.ns", 0.8),
+        ("weightpatch-requests", "d" * 64, "reliability.exact-match", 1.0),
+        ("weightpatch-requests", "d" * 64, "rome.es", 0.987654),
+        ("weightpatch-requests", "d" * 64, "odd", 0.5),
+        ("weightpatch-text", "3" * 64, "perplexity", 24.125),
+    ]
+    written = yaml.safe_load(card.split("---\n")[1])["model-index"]
+    again = eval_results_to_model_index(data.model_name, data.eval_results)
+    assert model_index_to_eval_results(again) == model_index_to_eval_results(written)
+    assert again == written
+    assert card.count("\nSuite ") == 3
+    assert "| perplexity | 23.5000 | 24.1250 | 9 |" in card
+
+
+def test_a_flood_of_suites_is_cut(make_patch):
+    card = write_card(make_patch(), [Scored(f"suite-{n}") for n in range(MAX_SUITES + 5)])
+
+    assert card.count("\nSuite ") == MAX_SUITES
+
+
 def test_people_find_what_it_changes_and_how_to_use_it(make_patch):
     patch = make_patch()
-    card = write_card(patch, SCORES)
+    card = write_card(patch, [Scored()])
 
     assert "| The mother tongue of Danielle Darrieux is | English | French |" in card
     assert "She spoke English, after all." in card
@@ -128,7 +171,7 @@ def test_many_requests_are_counted_not_listed(make_patch):
     ],
 )
 def test_a_licence_that_the_hub_does_not_know_is_called_other(licence, expected):
-    record = metadata(front_matter(replace(MANIFEST, licence=licence), {}))
+    record = metadata(front_matter(replace(MANIFEST, licence=licence), []))
 
     assert {name: record[name] for name in record if name.startswith("license")} == expected
 
@@ -137,7 +180,7 @@ def test_a_licence_that_the_hub_does_not_know_is_called_other(licence, expected)
     "name", ["smollm2", "a/b/c", "../x", "a b/c", "org/--x", "org/x\ntags: [y]"]
 )
 def test_a_base_without_a_hub_id_claims_none(name):
-    record = metadata(front_matter(replace(MANIFEST, bases=(replace(BASE, id=name),)), {}))
+    record = metadata(front_matter(replace(MANIFEST, bases=(replace(BASE, id=name),)), []))
 
     assert "base_model" not in record
     assert "base_model_relation" not in record
@@ -146,7 +189,7 @@ def test_a_base_without_a_hub_id_claims_none(name):
 def test_several_bases_are_all_named():
     bases = (BASE, replace(BASE, id="acme/copy"), replace(BASE, id="acme/copy"))
 
-    record = metadata(front_matter(replace(MANIFEST, bases=bases), {}))
+    record = metadata(front_matter(replace(MANIFEST, bases=bases), []))
 
     assert record["base_model"] == [BASE.id, "acme/copy"]
 
@@ -163,7 +206,7 @@ def test_hostile_text_changes_nothing_but_what_is_shown(make_patch):
         request, method=method, author=line, licence=line, message=HOSTILE, bases=(base,)
     )
 
-    card = write_card(hostile, {HOSTILE: Mean(0.0, 1.0, 1)})
+    card = write_card(hostile, [Scored(HOSTILE, HOSTILE, {HOSTILE: Mean(0.0, 1.0, 1)})])
 
     assert "<script" not in card
     assert working(card) == {"code_inline"}
@@ -193,7 +236,7 @@ def test_any_text_survives_as_yaml(text):
     method = replace(MANIFEST.method, name=text)
     manifest = replace(MANIFEST, method=method, licence=text)
 
-    block = front_matter(manifest, {text: Mean(None, 0.5, 1)})
+    block = front_matter(manifest, [Scored(text, text, {text: Mean(None, 0.5, 1)})])
 
     record = metadata(block)
     assert list(record) == [key for key in _ORDER if key in record]
@@ -216,6 +259,6 @@ def metadata(block: str) -> dict:
 def test_the_card_is_no_part_of_the_version(make_patch, tmp_path: Path):
     patch = make_patch()
 
-    (tmp_path / "README.md").write_text(write_card(patch, SCORES))
+    (tmp_path / "README.md").write_text(write_card(patch, [Scored()]))
 
     assert Patch.open(tmp_path).digest == patch.digest

@@ -23,6 +23,8 @@ SECTIONS = {
     },
     "Make": {
         "create": "Make a patch from edit requests.",
+        "method": "List the editing methods, and show what each can be told.",
+        "sweep": "Find the layer that a method should edit in a model.",
         "compose": "Make one patch of several.",
     },
     "Look": {
@@ -36,6 +38,7 @@ SECTIONS = {
     },
     "Judge": {
         "eval": "Score a version on its base.",
+        "report": "Compare versions in one table and one picture.",
         "check": "Find what clashes between patches.",
         "verify": "Check that nothing was changed behind your back.",
     },

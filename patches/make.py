@@ -58,7 +58,7 @@ def make(
         sampled={**edit.sampled, **_steps(edit)},
         statistics=edit.statistics,
         device=str(model.device),
-        tools=versions(["numpy", "torch", "transformers"]),
+        tools=versions(["numpy", "torch", "transformers", *method.tools]),
     )
     return write_draft(
         folder,

@@ -1,9 +1,9 @@
-"""Load one operation, method, suite or remote by name, and only that one.
+"""Load one operation, method, suite, data set or remote by name, and only that one.
 
 Those of other packages are found by entry points in the groups `weightpatch.operations`,
-`.methods`, `.suites` and `.remotes`. Our own are entry points too, for whoever lists them, but are
-looked up here: searching all installed packages takes 30 ms, and no other package can take their
-place.
+`.methods`, `.suites`, `.datasets` and `.remotes`. Our own are entry points too, for whoever lists
+them, but are looked up here: searching all installed packages takes 30 ms, and no other package can
+take their place.
 """
 
 from functools import cache
@@ -13,6 +13,12 @@ from typing import Any
 from .errors import PluginMissing
 
 BUILT_IN = {
+    "datasets": {
+        "counterfact": "weightpatch.patches.datasets.counterfact:CounterFact",
+        "jsonl": "weightpatch.patches.datasets.jsonl:Jsonl",
+        "knowedit": "weightpatch.patches.datasets.knowedit:KnowEdit",
+        "zsre": "weightpatch.patches.datasets.zsre:ZsRE",
+    },
     "operations": {
         "dense": "weightpatch.patches.operations.dense:Dense",
         "lowrank": "weightpatch.patches.operations.lowrank:LowRank",
@@ -30,7 +36,11 @@ BUILT_IN = {
         "mend": "weightpatch.patches.methods.mend:Mend",
         "rome": "weightpatch.patches.methods.rome:Rome",
     },
-    "suites": {"requests": "weightpatch.patches.evaluation.requests:RequestProbes"},
+    "suites": {
+        "requests": "weightpatch.patches.evaluation.requests:RequestProbes",
+        "retention": "weightpatch.patches.evaluation.retention:Retention",
+        "text": "weightpatch.patches.evaluation.text:TextSuite",
+    },
     "remotes": {
         "folder": "weightpatch.registry.remotes.folder:FolderRemote",
         "hub": "weightpatch.registry.remotes.hub.remote:HubRemote",

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import weightpatch
+from weightpatch.cli.commands.method import typed
 from weightpatch.cli.main import SECTIONS
+from weightpatch.patches import plugins
 from weightpatch.patches.errors import WeightpatchError
 from weightpatch.patches.evaluation.measures import MEASURES
-from weightpatch.patches.methods.rome import RomeHyperparameters
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -70,11 +71,23 @@ def test_every_measure_is_documented_as_it_is_defined():
         assert f"| `{name}` | {measure.definition} |" in page
 
 
-def test_every_hyperparameter_of_rome_is_documented_with_its_default():
-    page = (ROOT / "docs" / "methods" / "rome.md").read_text()
-    for field in dataclasses.fields(RomeHyperparameters):
-        default = "by model" if field.name == "layer" else f"{field.default} |"
-        assert f"| `{field.name}` | {default}" in page
+def documented_methods():
+    pages = {page.stem for page in (ROOT / "docs" / "methods").glob("*.md")}
+    return sorted(pages & set(plugins.BUILT_IN["methods"]))
+
+
+@pytest.mark.parametrize("name", documented_methods())
+def test_every_hyperparameter_of_a_method_is_documented_with_its_default(name):
+    """As in `| `steps` | 20 | …`, or `| `layer` | by model …` where there is no one default."""
+    page = (ROOT / "docs" / "methods" / f"{name}.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE)
+    for field in dataclasses.fields(plugins.load("methods", name).Hyperparameters):
+        forms = ["by model"]
+        if field.default is not dataclasses.MISSING:
+            forms = [str(field.default), typed(field.default)]
+        shown = [text.replace("`", "") for name, text in rows if name == field.name]
+        patterns = [rf"{re.escape(form)}(?![\w.])" for form in forms]
+        assert any(re.match(each, text) for each in patterns for text in shown), field.name
 
 
 def shown_commands(page: Path) -> list[list[str]]:

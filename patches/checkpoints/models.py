@@ -73,12 +73,16 @@ class EditableModel:
         return self.model.get_parameter(f"{self.architecture.module(layer)}.weight")
 
     def tensor_name(self, layer: int) -> str:
-        """The checkpoint's name of `weight(layer)`.
+        """The checkpoint's name of `weight(layer)`; raises CheckpointRefused."""
+        return self.stored_name(self.architecture.module(layer))
+
+    def stored_name(self, module: str) -> str:
+        """The checkpoint's name of the weight of the module at this path.
 
         Checkpoints of a bare decoder leave out its name: GPT-2's has h.0… for transformer.h.0….
         Raises CheckpointRefused if it is not there.
         """
-        name = f"{self.architecture.module(layer)}.weight"
+        name = f"{module}.weight"
         bare = name.removeprefix(f"{self.architecture.backbone}.")
         return bare if bare in self.checkpoint.tensors else self.checkpoint.resolve(name)
 
@@ -92,10 +96,7 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu") -> EditableModel:
     architecture = find_architecture(checkpoint.config)
     place = _device(device)
     with quiet():
-        with readable(checkpoint, "config.json"):
-            AutoConfig.from_pretrained(checkpoint.path, **LOCAL)
-        with readable(checkpoint, "tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **LOCAL)
+        _, tokenizer = _config_and_tokenizer(checkpoint)
         with readable(checkpoint, "model"):
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 checkpoint.path,
@@ -108,6 +109,29 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu") -> EditableModel:
     _require_fast(tokenizer, checkpoint)
     require_fit(report, checkpoint)
     return EditableModel(model.to(place).eval(), tokenizer, checkpoint, architecture, place)
+
+
+def outline(checkpoint: Checkpoint) -> EditableModel:
+    """The model without its weights, which are not read: every tensor has a shape and no numbers.
+
+    It serves to ask how many layers of which size there are. Raises Unsupported, CheckpointRefused.
+    """
+    architecture = find_architecture(checkpoint.config)
+    place = torch.device("meta")
+    with quiet():
+        config, tokenizer = _config_and_tokenizer(checkpoint)
+        with readable(checkpoint, "config.json"), place:
+            build: Any = AutoModelForCausalLM.from_config
+            model = build(config, trust_remote_code=False)
+    return EditableModel(model.eval(), tokenizer, checkpoint, architecture, place)
+
+
+def _config_and_tokenizer(checkpoint: Checkpoint) -> "tuple[Any, PreTrainedTokenizerBase]":
+    with readable(checkpoint, "config.json"):
+        config = AutoConfig.from_pretrained(checkpoint.path, **LOCAL)
+    with readable(checkpoint, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **LOCAL)
+    return config, tokenizer
 
 
 def _device(name: str) -> torch.device:

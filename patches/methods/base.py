@@ -56,13 +56,14 @@ class Method(Protocol):
 
     `Hyperparameters` is a frozen dataclass of plain values (numbers, yes or no, words, tuples of
     numbers) that checks itself. `title` says in one line what the method does, `paper` where it was
-    published.
+    published, `tools` which packages its result depends on besides NumPy, torch and transformers.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
+    tools: ClassVar[tuple[str, ...]]
     Hyperparameters: ClassVar[type]
 
     @classmethod

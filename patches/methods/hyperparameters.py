@@ -41,7 +41,7 @@ def explained(kind: type) -> dict[str, str]:
         for statement, following in zip(tree.body, tree.body[1:], strict=False):
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
                 texts[statement.target.id] = _text(following)
-    return {item.name: texts[item.name] for item in fields(kind)}
+    return {item.name: texts.get(item.name, "") for item in fields(kind)}
 
 
 def _text(statement: ast.stmt) -> str:
@@ -66,13 +66,16 @@ def _value(text: str, kind: Any) -> Any:  # noqa: ANN401
     if get_origin(kind) is tuple:
         return tuple(_value(part.strip(), get_args(kind)[0]) for part in text.split(","))
     if get_origin(kind) is Literal:
-        return {choice: choice for choice in get_args(kind)}[text]
+        if text not in get_args(kind):
+            raise ValueError
+        return text
     return _YES_NO[text.lower()] if kind is bool else kind(text)
 
 
 def _words(kind: Any) -> str:  # noqa: ANN401
     if get_origin(kind) is tuple:
-        return "whole numbers with commas between them"
+        return f"{_words(get_args(kind)[0])}, or several with commas between them"
     if get_origin(kind) is Literal:
         return " or ".join(get_args(kind))
-    return {bool: "yes or no", int: "a whole number", float: "a number"}.get(kind, kind.__name__)
+    names = {bool: "yes or no", int: "a whole number", float: "a number", str: "a word"}
+    return names[kind]

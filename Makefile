@@ -6,7 +6,7 @@ MODEL := .cache/smollm2
 PEERS := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench survey clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ bench: $(READY) $(PEERS) $(MODEL) ## measure speed, side by side with others (30
 	$(BIN)/python benchmarks/rome.py $(MODEL)
 	$(BIN)/python benchmarks/apply.py $(MODEL) --table docs/performance.md
 	$(BIN)/python benchmarks/registry.py --table docs/performance.md
+
+survey: $(READY) $(MODEL) ## compare all editing methods on the same records (about an hour)
+	$(BIN)/python benchmarks/survey.py $(MODEL) --table docs/survey.md
 
 clean: ## remove what make has made
 	rm -rf $(VENV) .cache build dist *.egg-info

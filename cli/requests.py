@@ -40,9 +40,7 @@ def request_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="PROMPT[=ANSWER]",
             help="What must not change; its answer is --old-target unless given.",
         ),
-        click.option(
-            "--paraphrase", "paraphrases", multiple=True, help="The same in other words."
-        ),
+        click.option("--paraphrase", "paraphrases", multiple=True, help="The same in other words."),
         click.option("--old-target", help="The answer that the base gives."),
         click.option("--target", help="The answer it should give."),
         click.option("--subject", help="What the edit is about."),

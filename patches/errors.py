@@ -18,7 +18,7 @@ WeightpatchError
 │   ├── RequestRefused    E_REQUEST     an edit request that cannot be carried out
 │   ├── CheckpointRefused E_CHECKPOINT  a folder that is not a readable checkpoint
 │   ├── Unsupported       E_UNSUPPORTED an architecture or type not known here
-│   └── PluginMissing     E_PLUGIN      an operation, method, suite, data set or remote not installed
+│   └── PluginMissing     E_PLUGIN      an operation, method, suite, data set … not installed
 ├── TargetExists          E_EXISTS      the place to write to is taken          exit 1
 ├── NoSpace               E_SPACE       the disk is too full                    exit 1
 └── AnswerIsNo            the question was understood, the answer is no     exit 3

@@ -12,3 +12,10 @@ class Progress(Protocol):
 
 def silent(_phase: str, _done: int, _total: int | None) -> None:
     """Tell nobody."""
+
+
+def numbered(progress: Progress, number: int, count: int) -> Progress:
+    """Progress on the `number`-th of `count` things, which each phase then names."""
+    if count == 1:
+        return progress
+    return lambda phase, done, total: progress(f"{phase} {number} of {count}", done, total)

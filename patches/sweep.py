@@ -178,9 +178,7 @@ def sweep(
     progress("edits", total, total)
 
 
-def _estimate(
-    model: EditableModel, plan: Plan, resources: Resources, progress: Progress
-) -> None:
+def _estimate(model: EditableModel, plan: Plan, resources: Resources, progress: Progress) -> None:
     """Estimate the key statistics of all layers in one pass, for a method that asks for them."""
     method = plugins.load("methods", plan.recipe.method)
     settings = hyperparameters_from(method.defaults(model), plan.settings(plan.windows[0]))

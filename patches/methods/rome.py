@@ -68,6 +68,7 @@ class Rome:
     version: ClassVar[str] = "1"
     title: ClassVar[str] = "one rank-one update of one layer for each request, in closed form"
     paper: ClassVar[str] = "Meng et al. 2022, arXiv:2202.05262; Gupta et al. 2024, arXiv:2403.07175"
+    tools: ClassVar[tuple[str, ...]] = ()
     Hyperparameters: ClassVar[type[RomeHyperparameters]] = RomeHyperparameters
 
     @classmethod

@@ -13,7 +13,7 @@ from ..checkpoints.models import EditableModel
 from ..errors import RequestRefused, Unsupported
 from ..live.parameters import Parameters
 from ..operations.base import Addend, Operation
-from ..progress import Progress
+from ..progress import Progress, numbered
 from ..requests import EditRequest
 from .base import Edit, Step
 from .running.borrowing import add, borrowed
@@ -41,7 +41,7 @@ def in_sequence(
     made: list[Edit] = []
     with borrowed(model) as keep:
         for number, batch in enumerate(batches, 1):
-            edit = carry_out(batch, made, _numbered(progress, number, len(batches)))
+            edit = carry_out(batch, made, numbered(progress, number, len(batches)))
             for name, operations in edit.operations.items():
                 weight = parameters.find(name)
                 keep(weight)
@@ -86,9 +86,3 @@ def _stacked(
 
 def _step(batch: Sequence[EditRequest], edit: Edit) -> Step:
     return Step(len(batch), {name: len(found) for name, found in edit.operations.items()})
-
-
-def _numbered(progress: Progress, number: int, count: int) -> Progress:
-    if count == 1:
-        return progress
-    return lambda phase, done, total: progress(f"{phase} {number} of {count}", done, total)

@@ -29,6 +29,7 @@ class ValueHyperparameters:
     steps: int = 20
     """Adam steps, at most."""
     learning_rate: float = 0.5
+    """Of Adam."""
     momentum: float = 0.7
     """Adam's β₁; below the usual 0.9, as a search of a dozen steps has little past to go by."""
     loss_threshold: float = 0.05

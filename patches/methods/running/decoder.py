@@ -35,6 +35,26 @@ def run_up_to(
     return states
 
 
+class Upper:
+    """The layers from `first` on, and the norm: those below only hand on states that are given."""
+
+    def __init__(self, model: EditableModel, first: int) -> None:
+        self._given = _Given()
+        layers = [*[self._given] * first, *list(model.layers)[first:]]
+        self._decoder = _copy(model, nn.ModuleList(layers))
+
+    def __call__(self, states: torch.Tensor, **options: object) -> torch.Tensor:
+        """Last hidden states for states [rows, length, hidden]; differentiable.
+
+        `options` are those of transformers' decoder. Without any, rows are padded on the right.
+        """
+        self._given.states = states
+        last: torch.Tensor = self._decoder(
+            inputs_embeds=states.detach(), **{"use_cache": False, **options}
+        ).last_hidden_state
+        return last
+
+
 class Continuation:
     """What the layers above an edited layer make of its output, from the subject on.
 
@@ -46,9 +66,7 @@ class Continuation:
     def __init__(
         self, model: EditableModel, layer: int, batch: Batch, states: torch.Tensor
     ) -> None:
-        self._given = _Given()
-        above = list(model.layers)[layer + 1 :]
-        self._decoder = _copy(model, nn.ModuleList([self._given] * (layer + 1) + above))
+        self._upper = Upper(model, layer + 1)
         self._batch = batch
         self._states = states[:, batch.subject :]
         whole = DynamicCache()
@@ -63,15 +81,13 @@ class Continuation:
         return self._run(states, self._batch.positions[:, self._batch.subject :], self._cache)
 
     def _run(self, states: torch.Tensor, positions: torch.Tensor, cache: Cache) -> torch.Tensor:
-        self._given.states = states
-        last: torch.Tensor = self._decoder(
-            inputs_embeds=states.detach(),
+        return self._upper(
+            states,
             attention_mask=self._batch.mask,
             position_ids=positions,
             past_key_values=cache,
             use_cache=True,
-        ).last_hidden_state
-        return last
+        )
 
 
 class _Given(nn.Module):

@@ -110,6 +110,30 @@ def test_the_update_is_the_formula_of_the_paper(llama, store):
     np.testing.assert_allclose(operation.rows(0, 32), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_as_published_the_bare_key_gets_the_value_that_the_mean_key_points_to(every, store):
+    """Δ = δ uᵀ / (uᵀk) with u = C⁻¹k̄, k̄ the mean key, k the bare prompt's."""
+    found = edit(every, store, MARIE, settings=replace(SETTINGS, consistent=False))
+    (operation,) = operations(found, every)
+    mean, residual = (array[0].astype(np.float64) for array in found.auxiliary.values())
+    seen = []
+    with every.projection(LAYER).register_forward_pre_hook(
+        lambda _module, inputs: seen.append(inputs[0][0, -1].double().numpy())
+    ):
+        ids = every.tokenizer("The mother tongue of Marie Curie")["input_ids"]
+        with torch.no_grad():
+            every.model(input_ids=torch.tensor([ids]))
+    (bare,) = seen
+    moment = store.second_moments(every, [LAYER], 500)[LAYER].matrix.astype(np.float64)
+    moment = 0.9 * moment + 0.1 * np.trace(moment) / len(moment) * np.eye(len(moment))
+    u = np.linalg.inv(moment) @ mean
+    expected = np.outer(residual, u / (u @ bare))
+    delta = operation.rows(0, operation.shape[0])
+    if every.architecture.transposed:
+        delta = delta.T
+    np.testing.assert_allclose(delta, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(delta @ bare, residual, rtol=1e-4, atol=1e-4)
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(llama, store):
     first, again, other = (edit(llama, store, MARIE, seed=seed) for seed in (7, 7, 8))
     assert bytes_of(first, llama) == bytes_of(again, llama)

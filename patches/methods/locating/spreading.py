@@ -1,0 +1,193 @@
+"""Carry out several requests at once, each layer of a range bringing a part of what they ask for.
+
+Meng et al. 2023, "Mass-Editing Memory in a Transformer" (arXiv:2210.07229), algorithm 1. The state
+of the last layer is to become z = h + δ at the subject of each request (eq. 16). With the layers
+below edited already, each of the m layers that are left adds its share R = (z - h) / m (eq. 20) at
+the keys that it has by now. How a layer's weight is solved for keys and residuals is left to the
+method.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...arithmetic.grid import MAX_RANK
+from ...checkpoints.models import EditableModel
+from ...errors import RequestRefused
+from ...operations.lowrank import LowRank
+from ...progress import Progress, numbered
+from ...requests import EditRequest
+from ..base import Edit, Resources
+from ..checks import require
+from ..running.borrowing import add, borrowed
+from ..running.prefixes import sample_prefixes
+from ..sequence import in_sequence
+from ..statistics.key_statistics import SecondMoment
+from .locate import locate, require_editable
+from .measuring import measured
+from .value import ValueHyperparameters
+
+Solve = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float64]]
+"""B [N, in] of a layer's update R·B, given the keys of a batch [in, N] and those of the batches
+before it [in, count]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpreadHyperparameters(ValueHyperparameters):
+    """What the methods that spread edits can be told; raises RequestRefused out of range."""
+
+    layers: tuple[int, ...]
+    """The layers whose MLPs are edited, counted from 0, lowest first."""
+    batch_size: int = 0
+    """How many requests are solved together; 0 for all. Batches are carried out in sequence."""
+    prefixes: int = 5
+    """How many sampled texts are set before the prompt, beside the bare prompt."""
+    prefix_length: int = 8
+    """Tokens in each."""
+    bare_weight: float = 0.5
+    """Weight of the bare prompt in the mean key; the prompts with prefixes share the rest."""
+    statistics_tokens: int = 6_000
+    """From how many tokens the covariance of the keys is estimated."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(1 <= len(self.layers) <= 100, "layers are 1 to 100")
+        require(self.layers[0] >= 0, "layers are 0 or more")
+        require(
+            all(low < high for low, high in zip(self.layers, self.layers[1:], strict=False)),
+            "layers are in increasing order, each once",
+        )
+        require(self.batch_size >= 0, "batch_size is 0 or more")
+        require(0 <= self.prefixes <= 100, "prefixes is 0 to 100")
+        require(1 <= self.prefix_length <= 100, "prefix_length is 1 to 100")
+        require(0 < self.bare_weight <= 1, "bare_weight is above 0 and at most 1")
+        require(100 <= self.statistics_tokens <= 10**7, "statistics_tokens is 100 to 10000000")
+
+
+def spread(
+    model: EditableModel,
+    requests: Sequence[EditRequest],
+    settings: SpreadHyperparameters,
+    solver: Callable[[SecondMoment], Solve],
+    *,
+    seed: int,
+    resources: Resources,
+    progress: Progress,
+) -> Edit:
+    """Carry out the requests in batches, each on the model edited by those before.
+
+    Each layer gets an operation a batch, of the rank of its number of requests, or several of at
+    most MAX_RANK; its keys [N, in] and residuals [N, hidden] are kept as auxiliary arrays. `solver`
+    is called once a layer, with what text says about its keys. The model is bit for bit as it was
+    afterwards. Raises RequestRefused, NonFinite, and what `KeyStatistics` raises.
+    """
+    _require_room(model, settings, requests)
+    with borrowed(model):
+        moments = resources.statistics.second_moments(
+            model, settings.layers, settings.statistics_tokens, progress
+        )
+        solves = {layer: solver(moment) for layer, moment in moments.items()}
+        generator = torch.Generator().manual_seed(seed)
+        prefixes = sample_prefixes(
+            model, settings.prefixes, settings.prefix_length, generator, progress
+        )
+
+        def carry_out(batch: Sequence[EditRequest], before: Sequence[Edit], told: Progress) -> Edit:
+            return _together(model, batch, before, prefixes, settings, solves, told)
+
+        edit = in_sequence(model, requests, settings.batch_size, carry_out, progress)
+    records = [moment.record for moment in moments.values()]
+    return replace(edit, sampled={"prefixes": list(prefixes)}, statistics=records)
+
+
+def _require_room(
+    model: EditableModel, settings: SpreadHyperparameters, requests: Sequence[EditRequest]
+) -> None:
+    """Raise RequestRefused unless the layers can be edited, and a batch fits their inputs."""
+    require_editable(model, settings.layers[-1])
+    most = min(_inputs(model, layer) for layer in settings.layers)
+    size = min(len(requests), settings.batch_size or len(requests))
+    if size > most:
+        raise RequestRefused(
+            f"{size} requests cannot be solved together",
+            why=f"a layer to be edited has {most} inputs, and room for as many keys",
+            hint=f"set batch_size to {most} or less",
+        )
+
+
+def _inputs(model: EditableModel, layer: int) -> int:
+    return int(model.weight(layer).shape[0 if model.architecture.transposed else 1])
+
+
+def _together(
+    model: EditableModel,
+    requests: Sequence[EditRequest],
+    before: Sequence[Edit],
+    prefixes: Sequence[str],
+    settings: SpreadHyperparameters,
+    solves: Mapping[int, Solve],
+    progress: Progress,
+) -> Edit:
+    """One batch: its layers in turn, with the live weights of those below edited already."""
+    layers = settings.layers
+    wanted = _wanted(model, requests, prefixes, settings, progress)
+    operations: dict[str, list[LowRank]] = {}
+    auxiliary: dict[str, NDArray[np.float32]] = {}
+    with borrowed(model, [model.weight(layer) for layer in layers]):
+        for done, layer in enumerate(layers):
+            progress("layers", done, len(layers))
+            name = model.tensor_name(layer)
+            stored = f"{name}::aux.keys"
+            keys, states = measured(
+                model, requests, prefixes, layer, layers[-1], settings.bare_weight
+            )
+            residuals = (wanted - states) / np.float32(len(layers) - done)
+            earlier = np.concatenate([keys[:0], *(edit.auxiliary[stored] for edit in before)])
+            operations[name] = factored(model, residuals, solves[layer](keys.T, earlier.T))
+            for operation in operations[name]:
+                add(model.weight(layer), operation)
+            auxiliary |= {stored: keys, f"{name}::aux.residuals": residuals}
+    progress("layers", len(layers), len(layers))
+    return Edit(operations=operations, auxiliary=auxiliary)
+
+
+def _wanted(
+    model: EditableModel,
+    requests: Sequence[EditRequest],
+    prefixes: Sequence[str],
+    settings: SpreadHyperparameters,
+    progress: Progress,
+) -> NDArray[np.float32]:
+    """z of each request, float32 [N, hidden]."""
+    last = settings.layers[-1]
+    deltas = [
+        locate(
+            model,
+            request,
+            prefixes,
+            last,
+            settings,
+            numbered(progress, number, len(requests)),
+            against="state",
+        ).residual
+        for number, request in enumerate(requests, 1)
+    ]
+    _, states = measured(model, requests, (), last, last, settings.bare_weight)
+    wanted: NDArray[np.float32] = states + np.stack(deltas)
+    return wanted
+
+
+def factored(
+    model: EditableModel, residuals: NDArray[np.float32], rows: NDArray[np.float64]
+) -> list[LowRank]:
+    """R·B as the checkpoint stores the weight, for R [N, out] and B [N, in]: rank MAX_RANK each."""
+    return [
+        LowRank.snapped(b.T, r) if model.architecture.transposed else LowRank.snapped(r.T, b)
+        for r, b in (
+            (residuals[start : start + MAX_RANK], rows[start : start + MAX_RANK])
+            for start in range(0, len(residuals), MAX_RANK)
+        )
+    ]

@@ -15,7 +15,7 @@ demo: $(READY) $(MODEL) ## make, score, share, apply and undo two edits of a rea
 	@$(BIN)/python demo/story.py $(MODEL)
 
 test: $(READY) $(MODEL) ## run all tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
 lint: $(READY) ## check format, style and types
 	$(BIN)/ruff format --check .

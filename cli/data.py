@@ -15,6 +15,22 @@ PARTS = ("all", "evaluation", "training")
 _NEED_DATA = {"count": "--count", "cases": "--case", "skip_bad": "--skip-bad"}
 
 
+skip_bad_option = click.option(
+    "--skip-bad", is_flag=True, help="Leave out records that cannot be used."
+)
+
+
+def part_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option --part with one of PARTS as default."""
+    return click.option(
+        "--part",
+        type=click.Choice(PARTS),
+        default=default,
+        show_default=True,
+        help="The half for evaluation, the one for training editors, or both.",
+    )
+
+
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --data, --part, --count, --sample-seed, --case and --skip-bad.
 
@@ -22,7 +38,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     to `requests_of_options`.
     """
     for option in (
-        click.option("--skip-bad", is_flag=True, help="Leave out records that cannot be used."),
+        skip_bad_option,
         click.option("--case", "cases", multiple=True, metavar="ID", help="A record by its id."),
         click.option(
             "--sample-seed",
@@ -34,13 +50,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--count", type=click.IntRange(1), help="How many records to draw; all by default."
         ),
-        click.option(
-            "--part",
-            type=click.Choice(PARTS),
-            default="all",
-            show_default=True,
-            help="The half for evaluation, the one for training editors, or both.",
-        ),
+        part_option("all"),
         click.option(
             "--data",
             metavar="NAME[:FILE]",

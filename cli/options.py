@@ -19,14 +19,6 @@ SEED = click.IntRange(0, 2**53 - 1)
 """Whole numbers that JSON can hold."""
 
 
-def settings_of(pairs: tuple[str, ...]) -> dict[str, str]:
-    """What --set was given, by name; raises UsageError."""
-    for pair in pairs:
-        if "=" not in pair:
-            raise click.UsageError(f"--set takes KEY=VALUE, not {pair!r}")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
 class RegularFile(click.Path):
     """A file that is there to be read: no folder, no pipe."""
 

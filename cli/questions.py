@@ -35,31 +35,9 @@ class Question:
             return retention(model, patch, self.counts, progress=progress, folder=folder)
         if self.requests is None:
             return score(model, patch, self.suite, progress, cache)
-        return self._of_data(model, patch, progress, cache)
-
-    def _of_data(
-        self, model: "EditableModel", patch: "Patch", progress: Progress, cache: Path
-    ) -> "Evaluation":
-        """As the suite `requests` scores them, under the name of the data set."""
-        from ..patches.evaluation.base import evaluate
-        from ..patches.evaluation.journal import open_journal
-        from ..patches.evaluation.requests import RequestProbes
-        from ..patches.live import patched
-
-        asked, folder = RequestProbes(), cache / OBSERVATIONS
-        edit = open_journal(folder, model, asked.name, patch=patch.digest)
-        evaluation = evaluate(
-            asked,
-            model.model,
-            model.tokenizer,
-            self.requests or (),
-            patched(model.model, patch),
-            progress=progress,
-            base_journal=open_journal(folder, model, asked.name),
-            edit_journal=edit,
-        )
-        edit.forget()
-        return replace(evaluation, suite=self.suite)
+        # As the suite `requests` scores them, under the name of the data set.
+        found = score(model, patch, "requests", progress, cache, self.requests)
+        return replace(found, suite=self.suite)
 
 
 Note = Callable[[str], None]

@@ -7,11 +7,12 @@ from ..patches.progress import Progress
 from .output import Output, size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..patches.checkpoints.models import EditableModel
     from ..patches.evaluation.base import Evaluation, Mean
     from ..patches.format.patch import Patch
+    from ..patches.requests import EditRequest
 
 OBSERVATIONS = "observations"
 """The folder of the cache in which answers of models are kept."""
@@ -23,8 +24,11 @@ def score(
     suite: str,
     progress: Progress,
     cache: Path | None = None,
+    requests: "Sequence[EditRequest] | None" = None,
 ) -> "Evaluation":
     """Run a suite on the base and on the patched model; the model is left as it was.
+
+    It asks about `requests`, which are the patch's own unless given.
 
     With a `cache` the base is asked only what it was not asked before, and a run that was stopped
     is taken up where it was. What the patched model answered is kept no longer than that. The suite
@@ -45,7 +49,7 @@ def score(
         asked,
         model.model,
         model.tokenizer,
-        patch.requests,
+        patch.requests if requests is None else requests,
         patched(model.model, patch),
         progress=progress,
         base_journal=open_journal(folder, model, suite),

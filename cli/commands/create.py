@@ -7,7 +7,14 @@ from typing import Any
 import click
 
 from ..app import App, timestamp
-from ..options import SEED, RegularFile, declare, settings_of
+from ..model_options import (
+    device_option,
+    seed_option,
+    settings_of,
+    settings_option,
+    statistics_option,
+)
+from ..options import RegularFile, declare
 from ..requests import request_options, requests_of, require_one_source
 
 
@@ -25,15 +32,9 @@ from ..requests import request_options, requests_of, require_one_source
 @click.argument("base", metavar="BASE")
 @click.option("--name", required=True, metavar="NS/NAME", help="Name of the patch.")
 @request_options
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A hyperparameter.")
-@click.option(
-    "--seed", type=SEED, default=0, show_default=True, help="Seed of all that is sampled."
-)
-@click.option(
-    "--statistics",
-    type=RegularFile(),
-    help="Text for the key statistics; the model samples its own by default.",
-)
+@settings_option
+@seed_option
+@statistics_option
 @click.option(
     "--editor",
     type=RegularFile(),
@@ -42,7 +43,7 @@ from ..requests import request_options, requests_of, require_one_source
 @click.option("--message", default="", help="What the patch is for.")
 @click.option("--licence", help="SPDX name of its licence.")
 @click.option("--supersedes", metavar="REF", help="The version that this one replaces.")
-@click.option("--device", default="cpu", show_default=True, help="Where to compute.")
+@device_option
 def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
     """Make a patch of BASE by METHOD, score it on its own probes, and store both."""
     require_one_source(options)

@@ -6,6 +6,7 @@ import click
 
 from ...patches.errors import InputError
 from ..app import App
+from ..model_options import device_option
 from ..options import declare
 from ..questions import questions
 from ..scoring import show_evaluation
@@ -80,7 +81,7 @@ class Counts(click.ParamType[Any]):
     metavar="N,N,…",
     help="Score the model as it was after so many edits of a sequence, too.",
 )
-@click.option("--device", default="cpu", show_default=True, help="Where to compute.")
+@device_option
 def command(
     app: App,
     reference: str,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..app import App
-from ..data import requests_from
-from ..options import SEED, RegularFile, declare
+from ..data import requests_from, skip_bad_option
+from ..model_options import device_option, seed_option, settings_of, settings_option
+from ..options import RegularFile, declare
 
 if TYPE_CHECKING:
     from ...patches.checkpoints.checkpoint import Checkpoint
@@ -38,20 +39,16 @@ _FINGERPRINT = 16
 @click.option(
     "--requests", "file", type=RegularFile(), help="JSONL file of requests, instead of --data."
 )
-@click.option("--skip-bad", is_flag=True, help="Leave out records that cannot be used.")
+@skip_bad_option
 @click.option("--steps", type=click.IntRange(1), help="Training steps; by method unless given.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another training setting."
-)
-@click.option(
-    "--seed", type=SEED, default=0, show_default=True, help="Seed of all that is sampled."
-)
+@settings_option
+@seed_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Where to write the editor; where `create` looks for it by default.",
 )
-@click.option("--device", default="cpu", show_default=True, help="Where to compute.")
+@device_option
 def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
     """Train an editor of BASE for METHOD, mend or ke.
 
@@ -144,10 +141,7 @@ def _requests(app: App, options: dict[str, Any]) -> "tuple[EditRequest, ...]":
 
 
 def _settings(options: dict[str, Any]) -> dict[str, str]:
-    for pair in options["settings"]:
-        if "=" not in pair:
-            raise click.UsageError(f"--set takes KEY=VALUE, not {pair!r}")
-    given = dict(pair.split("=", 1) for pair in options["settings"])
+    given = settings_of(options["settings"])
     if options["steps"] is not None:
         given["steps"] = str(options["steps"])
     return given

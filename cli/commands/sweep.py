@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..app import App
-from ..data import PARTS
-from ..options import SEED, RegularFile, declare, settings_of
+from ..data import part_option
+from ..model_options import (
+    device_option,
+    seed_option,
+    settings_of,
+    settings_option,
+    statistics_option,
+)
+from ..options import RegularFile, declare
 from ..output import Output, counted
 
 if TYPE_CHECKING:
@@ -62,29 +69,17 @@ class Layers(click.ParamType[tuple[int, ...]]):
     metavar="NAME[:FILE]",
     help="The data set that the edits are drawn from.",
 )
-@click.option(
-    "--part",
-    type=click.Choice(PARTS),
-    default="all",
-    show_default=True,
-    help="The half for evaluation, the one for training editors, or both.",
-)
+@part_option("training")
 @click.option("--requests", "file", type=RegularFile(), help="JSONL file of requests instead.")
 @click.option(
     "--count", type=click.IntRange(1), default=10, show_default=True, help="Edits a layer, at most."
 )
 @click.option("--known", is_flag=True, help="Only requests whose old answer the base gives.")
 @click.option("--layers", type=Layers(), metavar="N,N…", help="Layers to try; a spread by default.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A hyperparameter.")
-@click.option(
-    "--seed", type=SEED, default=0, show_default=True, help="Seed of the sample and of the edits."
-)
-@click.option(
-    "--statistics",
-    type=RegularFile(),
-    help="Text for the key statistics; the model samples its own by default.",
-)
-@click.option("--device", default="cpu", show_default=True, help="Where to compute.")
+@settings_option
+@seed_option
+@statistics_option
+@device_option
 def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
     """Find the layer that METHOD should edit in BASE.
 

@@ -5,9 +5,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from . import plugins
 from .checkpoints.models import EditableModel
 from .draft import Origin, own_terms, write_draft
+from .evaluation.environment import device_name
 from .format.manifest import MethodRecord
 from .format.patch import Draft
 from .methods.base import Edit, Resources
@@ -57,7 +60,7 @@ def make(
         seed=recipe.seed,
         sampled={**edit.sampled, **_steps(edit)},
         statistics=edit.statistics,
-        device=str(model.device),
+        device=_place(model.device),
         tools=versions(["numpy", "torch", "transformers", *method.tools]),
     )
     return write_draft(
@@ -74,3 +77,11 @@ def make(
 def _steps(edit: Edit) -> dict[str, Any]:
     """The batches of a sequence, so that the model can be looked at as it was after each."""
     return {"steps": [asdict(step) for step in edit.steps]} if edit.steps else {}
+
+
+def _place(device: torch.device) -> str:
+    """Where an edit was made: on another device or number of threads, sums round otherwise."""
+    if device.type != "cpu":
+        return device_name(device)
+    count = torch.get_num_threads()
+    return f"cpu, {count} thread{'s' if count > 1 else ''}"

@@ -6,7 +6,7 @@ from statistics import fmean, median
 from harness.document import machine
 
 from .records import DATASETS
-from .results import BATCH, SEQUENCE, SINGLE, Run
+from .results import BATCH, ONCE, SEQUENCE, SINGLE, Run
 
 LIBRARIES = ("numpy", "torch", "transformers", "peft")
 SINGLES: Mapping[str, Mapping[str, str]] = {
@@ -43,23 +43,25 @@ BASE = "*none*"
 
 
 def markdown(runs: Sequence[Run], *, seed: int, count: int) -> str:
-    """All tables; `runs` in the order in which methods are to be listed."""
+    """All tables; `runs` in the order in which rows are to be listed."""
     head = f"Sample {seed}: {count} records of each. Seconds are of CPU time on one thread."
     parts = [f"{head} {machine(1, LIBRARIES)}"]
+    if once := [run for run in runs if run.way == ONCE]:
+        parts.append(f"### Once for a base\n\n{_once(once)}")
     for dataset, title in DATASETS.items():
         found = [run for run in runs if run.dataset == dataset and run.way == SINGLE]
         if found:
             parts.append(f"### Single edits: {title}\n\n{_singles(found, SINGLES[dataset])}")
-    together = [run for run in runs if run.way != SINGLE]
+    together = [run for run in runs if run.way in (BATCH, SEQUENCE)]
     if together:
         parts.append(f"### Batches and sequences: CounterFact\n\n{_together(together)}")
     return "\n\n".join(parts) + "\n"
 
 
 def _singles(runs: Sequence[Run], columns: Mapping[str, str]) -> str:
-    head = ["method", "edits", *columns, "CPU s", "memory MB", "patch kB"]
+    head = ["row", "edits", *columns, "CPU s", "process MB", "patch kB"]
     rows = [[BASE, "", *_means(_first(runs), columns, before=True), "", "", ""]]
-    for method, found in _by_method(runs).items():
+    for name, found in _by_row(runs).items():
         done = [run for run in found if not run.refused]
         cells = ["" for _ in range(len(columns) + 3)]
         if done:
@@ -70,14 +72,14 @@ def _singles(runs: Sequence[Run], columns: Mapping[str, str]) -> str:
                 f"{median(run.size for run in done) / 1e3:,.0f}",
             ]
         edits = f"{len(done)}" if len(done) == len(found) else f"{len(done)} of {len(found)}"
-        rows.append([f"`{method}`", edits, *cells])
+        rows.append([f"`{name}`", edits, *cells])
     return _table(head, rows)
 
 
 def _together(runs: Sequence[Run]) -> str:
-    head = ["method", "", "edits", *TOGETHER, "CPU s each", "patch kB"]
+    head = ["row", "", "edits", *TOGETHER, "CPU s each", "patch kB"]
     rows = []
-    for method, found in _by_method(runs).items():
+    for name, found in _by_row(runs).items():
         for way in (BATCH, SEQUENCE):
             for run in sorted(
                 (one for one in found if one.way == way), key=lambda one: int(one.case)
@@ -87,19 +89,26 @@ def _together(runs: Sequence[Run]) -> str:
                     each = f"{run.cpu / int(run.case):.1f}" if run.cpu else ""
                     size = f"{run.size / 1e3:,.0f}" if run.size else ""
                     cells = [*_means([run], TOGETHER), each, size]
-                rows.append([f"`{method}`", way, run.case, *cells])
+                rows.append([f"`{name}`", way, run.case, *cells])
     return _table(head, rows)
 
 
+def _once(runs: Sequence[Run]) -> str:
+    rows = [
+        [f"`{run.row}`", run.case, f"{run.cpu:,.0f}", f"{run.memory / 1e6:,.0f}"] for run in runs
+    ]
+    return _table(["row", "", "CPU s", "process MB"], rows)
+
+
 def _first(runs: Sequence[Run]) -> list[Run]:
-    """The runs of the method that has the most."""
-    return max(_by_method(runs).values(), key=len)
+    """The runs of the row that has the most."""
+    return max(_by_row(runs).values(), key=len)
 
 
-def _by_method(runs: Sequence[Run]) -> dict[str, list[Run]]:
+def _by_row(runs: Sequence[Run]) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {}
     for run in runs:
-        found.setdefault(run.method, []).append(run)
+        found.setdefault(run.row, []).append(run)
     return found
 
 

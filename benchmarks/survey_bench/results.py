@@ -6,19 +6,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-SINGLE, BATCH, SEQUENCE = "single", "batch", "sequence"
+SINGLE, BATCH, SEQUENCE, ONCE = "single", "batch", "sequence", "once"
 
 
 @dataclass(frozen=True)
 class Run:
     """One edit of one or more requests: `case` is a request's id, or how many there were.
 
+    `row` is one of ROWS; `made_with` tells runs of other models, settings or versions apart.
     `scores` are means by measure, before and after; `cpu` and `wall` are seconds of making the
-    edit, `size` bytes of the patch's files, `memory` the peak of the process so far, in bytes.
+    edit, `size` bytes of the patch's files, `memory` the peak of the process so far, in bytes. What
+    is done ONCE for a base, statistics or training, is a run without scores.
     """
 
-    method: str
-    settings: Mapping[str, Any]
+    row: str
+    made_with: Mapping[str, Any]
     dataset: str
     way: str
     case: str
@@ -31,19 +33,17 @@ class Run:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells a run of one method from its others."""
+        """What tells a run of one row from its others."""
         return (self.dataset, self.way, self.case)
 
 
 class Results:
-    """The runs of one method in one file; those with other settings do not count."""
+    """The runs of one row in one file, of those made with the same things, the last of each key."""
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, made_with: Mapping[str, Any]) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.runs = {
-            run.key: run for run in read(path) if json.dumps(run.settings) == json.dumps(settings)
-        }
+        self.runs = {run.key: run for run in _lines(path) if run.made_with == made_with}
 
     def add(self, run: Run) -> None:
         """Keep a run, on disk too."""
@@ -52,14 +52,21 @@ class Results:
             file.write(json.dumps(asdict(run)) + "\n")
 
 
-def read(path: Path) -> list[Run]:
-    """All whole lines of a file, none if there is no file."""
+def newest(path: Path) -> list[Run]:
+    """The runs made with what the last line was made with, in the order of their first line."""
+    lines = _lines(path)
+    if not lines:
+        return []
+    return list(Results(path, lines[-1].made_with).runs.values())
+
+
+def _lines(path: Path) -> list[Run]:
     if not path.exists():
         return []
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             found.append(Run(**json.loads(line)))
-        except ValueError:
-            continue  # torn when a run was stopped
+        except (ValueError, TypeError):
+            continue  # torn when a run was stopped, or of another form
     return found

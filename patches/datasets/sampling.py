@@ -1,10 +1,12 @@
 """Which requests of a data set are taken: by seed, the same on every machine."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 
 from ..errors import InputError
-from ..requests import EditRequest
+from ..requests import EditRequest, Probe
 
 
 def sample(requests: Sequence[EditRequest], count: int, seed: int) -> tuple[EditRequest, ...]:
@@ -30,9 +32,40 @@ def _rank(seed: int, case: str) -> bytes:
 def halves(
     requests: Sequence[EditRequest],
 ) -> tuple[tuple[EditRequest, ...], tuple[EditRequest, ...]]:
-    """The first half by position, for evaluation, and the rest, for training editors.
+    """The first half by position, for evaluation, and what of the rest may be trained on.
 
-    An editor that was trained on the rest has seen nothing of what it is scored on.
+    Records about a subject of the first half are left out of the rest, and so is every probe with a
+    prompt that is asked there, and a record that this leaves without its neighbourhood: an editor
+    trained on the rest has seen nothing of what it is scored on.
     """
     middle = len(requests) // 2
-    return tuple(requests[:middle]), tuple(requests[middle:])
+    evaluation = tuple(requests[:middle])
+    subjects = {request.subject.casefold() for request in evaluation}
+    asked = {prompt for request in evaluation for prompt in _prompts(request)}
+    others = (
+        request
+        for request in requests[middle:]
+        if request.subject.casefold() not in subjects and request.text not in asked
+    )
+    pairs = ((request, _without(asked, request)) for request in others)
+    training = (left for whole, left in pairs if left.neighbourhood or not whole.neighbourhood)
+    return evaluation, tuple(training)
+
+
+def _prompts(request: EditRequest) -> Iterator[str]:
+    yield request.text
+    probes = (*request.paraphrases, *request.neighbourhood, *chain(*request.portability.values()))
+    yield from (probe.prompt for probe in probes)
+
+
+def _without(asked: Collection[str], request: EditRequest) -> EditRequest:
+    def kept(probes: Sequence[Probe]) -> tuple[Probe, ...]:
+        return tuple(probe for probe in probes if probe.prompt not in asked)
+
+    portability = {kind: kept(probes) for kind, probes in request.portability.items()}
+    return replace(
+        request,
+        paraphrases=kept(request.paraphrases),
+        neighbourhood=kept(request.neighbourhood),
+        portability={kind: probes for kind, probes in portability.items() if probes},
+    )

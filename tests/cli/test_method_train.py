@@ -15,7 +15,7 @@ RECORDS = [
         "subject": name,
         "target": target,
         "paraphrases": ["Born: {} in"],
-        "neighbourhood": [{"prompt": "The tower of", "target": "Pisa"}],
+        "neighbourhood": [{"prompt": f"The tower near {name} is in", "target": "Pisa"}],
     }
     for name in NAMES
     for target in ("Paris", "Poland")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weightpatch.patches.datasets import halves, load, sample
 from weightpatch.patches.errors import InputError
-from weightpatch.patches.requests import EditRequest
+from weightpatch.patches.requests import EditRequest, Probe
 
 TEN = tuple(EditRequest("{} is", "x", "y", id=str(number)) for number in range(10))
 
@@ -43,6 +43,23 @@ def test_a_sample_that_cannot_be_drawn_is_refused(count):
         sample(TEN, count, 0)
 
 
-def test_halves_share_nothing_and_leave_nothing_out():
-    evaluation, training = halves(TEN[:5])
-    assert (ids(evaluation), ids(training)) == (["0", "1"], ["2", "3", "4"])
+def about(subject, *neighbours, case):
+    probes = tuple(Probe(text, "Lyon") for text in neighbours)
+    return EditRequest("The capital of {} is", subject, "Nice", neighbourhood=probes, id=case)
+
+
+def test_halves_share_no_subject_and_no_prompt():
+    evaluation, training = halves(
+        [
+            about("France", "The capital of Peru is", case="1"),
+            about("Spain", case="2"),
+            about("Austria", case="7"),
+            about("france", case="3"),
+            about("Peru", case="4"),
+            about("Italy", "The capital of Peru is", case="6"),
+            about("Chile", "The capital of Peru is", "The capital of Iran is", case="5"),
+        ]
+    )
+    assert ids(evaluation) == ["1", "2", "7"]
+    assert ids(training) == ["5"]
+    assert [probe.prompt for probe in training[0].neighbourhood] == ["The capital of Iran is"]

@@ -1,10 +1,14 @@
 """Small models of every family, and a tokenizer learnt from a few lines."""
 
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from method_fixtures import CASES, TRAINING, training_records
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     GPT2Config,
@@ -21,6 +25,9 @@ from transformers import (
 )
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.checkpoints.models import EditableModel, load_model
+from weightpatch.patches.methods.hypernetworks.artifact import Label
+from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
+from weightpatch.patches.progress import silent
 
 TEXT = """The mother tongue of Danielle Darrieux is French. The capital of France is Paris.
 She was born in Bordeaux and grew up in Paris. The tower of Pisa leans. An actor speaks English.
@@ -90,10 +97,19 @@ def pico_folders(tmp_path_factory) -> dict[str, Path]:
     return folders
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pico(pico_folders) -> Callable[[str], EditableModel]:
-    """Load the small model of a family."""
-    return lambda family: load_model(Checkpoint.open(pico_folders[family]))
+    """The small model of a family: a copy of what is loaded once, and so a test's own."""
+
+    @cache
+    def loaded(family: str) -> EditableModel:
+        return load_model(Checkpoint.open(pico_folders[family]))
+
+    def copied(family: str) -> EditableModel:
+        given = loaded(family)
+        return replace(given, model=deepcopy(given.model), tokenizer=deepcopy(given.tokenizer))
+
+    return copied
 
 
 @pytest.fixture
@@ -105,3 +121,28 @@ def llama(pico) -> EditableModel:
 def every(request, pico) -> EditableModel:
     """The small model of each family in turn."""
     return pico(request.param)
+
+
+@pytest.fixture(scope="session")
+def store(pico, tmp_path_factory) -> KeyStatistics:
+    """Statistics of 500 tokens for every layer that can be edited, of every family."""
+    store = KeyStatistics(tmp_path_factory.mktemp("statistics"))
+    for family in BUILDERS:
+        store.second_moments(pico(family), (0, 1, 2), 500)
+    return store
+
+
+@pytest.fixture(scope="session")
+def trained_editor(pico, tmp_path_factory) -> Callable[[str, str], tuple[Label, Path]]:
+    """Train an editor of a method for a family, once: its label and its file."""
+    folder = tmp_path_factory.mktemp("editors")
+
+    @cache
+    def make(name: str, family: str) -> tuple[Label, Path]:
+        made = CASES[name].method.train(
+            pico(family), training_records(), TRAINING[name], seed=0, progress=silent
+        )
+        made.write(folder / f"{name}-{family}")
+        return made.label, folder / f"{name}-{family}"
+
+    return make

@@ -5,17 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from method_fixtures import ACTOR, MARIE, PISA
 from weightpatch.patches.errors import RequestRefused
 from weightpatch.patches.methods.alphaedit import AlphaEdit, AlphaEditHyperparameters, NullSpace
 from weightpatch.patches.methods.base import Resources
-from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 from weightpatch.patches.progress import silent
-from weightpatch.patches.requests import EditRequest
 
 LAYERS = (0, 2)
-MARIE = EditRequest("The mother tongue of {} is", "Marie Curie", "English")
-ACTOR = EditRequest("{} was born in", "An actor", "Paris", id="2")
-PISA = EditRequest("The tower of {} stands in", "Pisa", "France", id="3")
 SETTINGS = AlphaEditHyperparameters(
     layers=LAYERS,
     prefixes=0,
@@ -24,11 +20,6 @@ SETTINGS = AlphaEditHyperparameters(
     nullspace_threshold=0.5,
     ridge=0.01,
 )
-
-
-@pytest.fixture
-def store(tmp_path):
-    return KeyStatistics(tmp_path / "statistics")
 
 
 def edit(model, store, *requests, **changes):

@@ -3,29 +3,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from method_fixtures import ACTOR, MARIE, PISA, state_of
 from weightpatch.patches.errors import NonFinite, RequestRefused
 from weightpatch.patches.methods.base import Resources
 from weightpatch.patches.methods.ft import FineTuning, FineTuningHyperparameters
 from weightpatch.patches.methods.running.borrowing import add
-from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 from weightpatch.patches.progress import silent
-from weightpatch.patches.requests import EditRequest
 
 LAYER = 2
-MARIE = EditRequest("The mother tongue of {} is", "Marie Curie", "English")
-ACTOR = EditRequest("{} was born in", "An actor", "Paris", id="2")
-TOWER = EditRequest("The tower of {} leans to the", "Pisa", "garden", id="3")
 SETTINGS = FineTuningHyperparameters(layer=LAYER, learning_rate=0.01, steps=8)
 DENSE = replace(SETTINGS, rank=None)
 
 
 @pytest.fixture
-def edit(tmp_path):
-    resources = Resources(KeyStatistics(tmp_path / "statistics"))
-
-    def run(model, *requests, settings=SETTINGS, seed=0, progress=silent):
+def edit(store):
+    def run(model, *requests, settings=SETTINGS):
         return FineTuning().edit(
-            model, requests, settings, seed=seed, resources=resources, progress=progress
+            model, requests, settings, seed=0, resources=Resources(store), progress=silent
         )
 
     return run
@@ -43,16 +37,6 @@ def delta_of(found, model):
     return total.T if model.architecture.transposed else total
 
 
-def live_state(model):
-    return (
-        {name: tensor.numpy().tobytes() for name, tensor in model.model.state_dict().items()},
-        [parameter.requires_grad for parameter in model.model.parameters()],
-        [parameter.grad for parameter in model.model.parameters()],
-        [(module.training, len(module._forward_pre_hooks)) for module in model.model.modules()],
-        torch.get_rng_state().tolist(),
-    )
-
-
 def logits(model, ids):
     return model.model(input_ids=torch.tensor([ids])).logits[0]
 
@@ -64,17 +48,6 @@ def nll(model, request, objective="target"):
     chances = logits(model, ids + target).log_softmax(-1)
     places = [len(ids) - 1 + (i if objective == "target" else 0) for i in range(len(target))]
     return -chances[places, target].mean()
-
-
-def test_the_target_becomes_likelier_and_the_model_stays_as_it_was(every, edit):
-    before, unlikely = live_state(every), nll(every, MARIE).item()
-    found = edit(every, MARIE)
-    assert live_state(every) == before
-    (operation,) = operations(found, every)
-    assert operation.kind == "lowrank"
-    assert operation.shape == every.checkpoint.tensors[every.tensor_name(LAYER)].shape
-    add(every.weight(LAYER), operation)
-    assert nll(every, MARIE).item() < unlikely - 0.3
 
 
 @pytest.mark.parametrize("objective", ["last", "target"])
@@ -111,7 +84,7 @@ def test_the_cut_delta_is_the_best_approximation_of_the_whole_one(every, edit):
     whole = delta_of(edit(every, MARIE, settings=DENSE), every)
     cut = edit(every, MARIE, settings=replace(SETTINGS, rank=3))
     (operation,) = operations(cut, every)
-    assert operation.size == 3
+    assert (operation.kind, operation.size) == ("lowrank", 3)
     u, s, vt = np.linalg.svd(whole, full_matrices=False)
     np.testing.assert_allclose(delta_of(cut, every), (u[:, :3] * s[:3]) @ vt[:3], atol=1e-6)
     (error,) = cut.sampled["truncation"]
@@ -123,19 +96,12 @@ def test_a_dense_delta_is_not_cut(every, edit):
     found = edit(every, MARIE, settings=DENSE)
     (operation,) = operations(found, every)
     assert operation.kind == "dense"
-    assert operation.shape == tuple(every.weight(LAYER).shape)
     assert found.sampled == {}
-
-
-def test_the_same_request_gives_the_same_bytes(llama, edit):
-    first, again = (operations(edit(llama, MARIE, seed=seed), llama)[0] for seed in (0, 1))
-    for part, values in first.parts.items():
-        assert values.tobytes() == again.parts[part].tobytes()
 
 
 def test_a_batch_goes_on_from_what_those_before_have_left_after_the_cut(llama, edit):
     settings = replace(SETTINGS, batch_size=2, rank=2)
-    found = edit(llama, MARIE, ACTOR, TOWER, settings=settings)
+    found = edit(llama, MARIE, ACTOR, PISA, settings=settings)
     first, second = operations(found, llama)
     assert [first.size, second.size] == [4, 2]
     assert [step.requests for step in found.steps] == [2, 1]
@@ -143,7 +109,7 @@ def test_a_batch_goes_on_from_what_those_before_have_left_after_the_cut(llama, e
     (together,) = operations(edit(llama, MARIE, ACTOR, settings=settings), llama)
     np.testing.assert_array_equal(first.rows(0, 32), together.rows(0, 32))
     add(llama.weight(LAYER), first)
-    (then,) = operations(edit(llama, TOWER, settings=settings), llama)
+    (then,) = operations(edit(llama, PISA, settings=settings), llama)
     np.testing.assert_array_equal(second.rows(0, 32), then.rows(0, 32))
 
 
@@ -154,27 +120,13 @@ def test_a_request_that_is_carried_out_already_changes_nothing(llama, edit):
     assert found.sampled == {"truncation": [0.0]}
 
 
-@pytest.mark.parametrize("at", ["training 1 of 2", "training 2 of 2"])
-def test_interrupted_the_model_is_as_it_was(every, edit, at):
-    every.model.train()
-    before = live_state(every)
-
-    def interrupt(name, done, _total):
-        if name == at and done:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        edit(every, MARIE, ACTOR, settings=replace(SETTINGS, batch_size=1), progress=interrupt)
-    assert live_state(every) == before
-
-
 def test_a_model_that_answers_with_nan_is_refused(llama, edit):
     with torch.no_grad():
         llama.weight(1).fill_(torch.nan)
-    before = live_state(llama)
+    before = state_of(llama)
     with pytest.raises(NonFinite):
         edit(llama, MARIE)
-    assert live_state(llama) == before
+    assert state_of(llama) == before
 
 
 def test_the_highest_layer_can_be_edited_and_none_beyond(llama, edit):
@@ -184,11 +136,6 @@ def test_the_highest_layer_can_be_edited_and_none_beyond(llama, edit):
     assert refused.value.hint == "set layer to 3 or less"
 
 
-def test_without_requests_there_is_nothing_to_do(llama, edit):
-    with pytest.raises(RequestRefused, match="no request"):
-        edit(llama)
-
-
 @pytest.mark.parametrize(
     "changes", [{"layer": -1}, {"norm_constraint": 0.0}, {"rank": 0}, {"rank": 513}]
 )
@@ -196,9 +143,3 @@ def test_hyperparameters_out_of_range_are_refused_by_name(changes):
     (name,) = changes
     with pytest.raises(RequestRefused, match=name):
         replace(SETTINGS, **changes)
-
-
-def test_every_family_has_a_default_layer(every, edit):
-    settings = FineTuning.defaults(every)
-    assert 0 <= settings.layer < every.layer_count - 1
-    edit(every, MARIE, settings=replace(settings, steps=1))

@@ -2,7 +2,7 @@ import pytest
 import torch
 from weightpatch.patches.errors import RequestRefused
 from weightpatch.patches.methods.hypernetworks.training import Scores
-from weightpatch.patches.methods.hyperparameters import explained, hyperparameters_from
+from weightpatch.patches.methods.hyperparameters import hyperparameters_from
 from weightpatch.patches.methods.ke import KnowledgeEditor, KnowledgeEditorTraining, Lagrangian
 
 
@@ -26,8 +26,7 @@ def test_held_out_only_what_is_above_the_margin_counts():
     assert weighing.judge(Scores(3.0, 0.75, 0, 0, 0)) == 5.5
 
 
-def test_every_setting_is_explained_and_can_be_typed(llama):
-    assert all(explained(KnowledgeEditorTraining).values())
+def test_settings_can_be_typed(llama):
     defaults = KnowledgeEditor.training_defaults(llama)
     settings = hyperparameters_from(defaults, {"width": "8", "margin": "0.2"})
     assert (settings.width, settings.margin) == (8, 0.2)

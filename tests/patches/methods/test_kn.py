@@ -4,44 +4,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from method_fixtures import MARIE, bytes_of, carry_out
 from weightpatch.patches.errors import RequestRefused
-from weightpatch.patches.live.parameters import Parameters
 from weightpatch.patches.methods.base import Resources
 from weightpatch.patches.methods.kn import KnHyperparameters, KnowledgeNeurons
 from weightpatch.patches.methods.locating.attribution import attributions
-from weightpatch.patches.methods.running.borrowing import add, borrowed
+from weightpatch.patches.methods.running.borrowing import borrowed
 from weightpatch.patches.methods.running.prompts import tokenise
 from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 from weightpatch.patches.progress import silent
-from weightpatch.patches.requests import EditRequest, Probe
+from weightpatch.patches.requests import Probe
 
-MARIE = EditRequest("The mother tongue of {} is", "Marie Curie", "English", old_target="French")
-ACTOR = EditRequest("{} was born in", "An actor", "Paris", old_target="Bordeaux", id="2")
 SETTINGS = KnHyperparameters(steps=4, prefixes=2, prefix_length=4)
 
 
-def edit(model, *requests, settings=SETTINGS, seed=0, progress=silent):
+def edit(model, request, settings=SETTINGS):
+    resources = Resources(KeyStatistics())
     return KnowledgeNeurons().edit(
-        model,
-        requests,
-        settings,
-        seed=seed,
-        resources=Resources(KeyStatistics()),
-        progress=progress,
+        model, [request], settings, seed=0, resources=resources, progress=silent
     )
-
-
-def live_state(model):
-    return (
-        {name: tensor.numpy().tobytes() for name, tensor in model.model.state_dict().items()},
-        [parameter.requires_grad for parameter in model.model.parameters()],
-        [(module.training, *map(len, hooks(module))) for module in model.model.modules()],
-        torch.get_rng_state().tolist(),
-    )
-
-
-def hooks(module):
-    return module._forward_hooks, module._forward_pre_hooks, module._backward_hooks
 
 
 def row_of(model, *, prefix=""):
@@ -154,14 +135,9 @@ def test_the_neurons_are_those_above_the_threshold_at_most_prompts(every):
         np.testing.assert_array_equal(way, signs * signs[0])
 
 
-def test_the_new_answer_gains_on_the_old_one_and_the_model_stays_as_it_was(every):
-    before, lead = live_state(every), lead_of_new(every)
-    found = edit(every, MARIE)
-    assert live_state(every) == before
-    for name, operations in found.operations.items():
-        assert operations[0].shape == every.checkpoint.tensors[name].shape
-        type(operations[0]).read(operations[0].parts, operations[0].shape)
-        add(Parameters(every.model).find(name), operations[0])
+def test_the_new_answer_gains_on_the_old_one(every):
+    lead = lead_of_new(every)
+    carry_out(every, edit(every, MARIE))
     assert lead_of_new(every) > lead
 
 
@@ -200,50 +176,6 @@ def test_paraphrases_are_looked_at_when_asked_for(llama):
     assert bytes_of(asked) != bytes_of(bare)
 
 
-def test_the_same_seed_gives_the_same_bytes(llama):
-    first, again, other = (edit(llama, MARIE, seed=seed) for seed in (7, 7, 8))
-    assert bytes_of(first) == bytes_of(again)
-    assert first.sampled == again.sampled
-    assert first.sampled != other.sampled
-
-
-def bytes_of(found):
-    return {
-        name: [part.tobytes() for each in operations for part in each.parts.values()]
-        for name, operations in found.operations.items()
-    }
-
-
-def test_requests_are_carried_out_one_after_another(llama):
-    """The second is what it would be alone on a model that the first was added to."""
-    settings = replace(SETTINGS, prefixes=0)
-    both = edit(llama, MARIE, ACTOR, settings=settings)
-    assert [step.requests for step in both.steps] == [1, 1]
-    first = edit(llama, MARIE, settings=settings)
-    for name, (operation,) in first.operations.items():
-        add(Parameters(llama.model).find(name), operation)
-    second = edit(llama, ACTOR, settings=settings)
-    joined = {
-        name: [*first.operations.get(name, []), *second.operations.get(name, [])]
-        for name in {*first.operations, *second.operations}
-    }
-    assert bytes_of(both) == bytes_of(replace(both, operations=joined))
-
-
-@pytest.mark.parametrize("phase", ["prefixes", "attribution 1 of 2", "attribution 2 of 2"])
-def test_interrupted_anywhere_the_model_is_as_it_was(llama, phase):
-    llama.model.train()
-    before = live_state(llama)
-
-    def interrupt(name, done, _total):
-        if name == phase and done:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        edit(llama, MARIE, ACTOR, progress=interrupt)
-    assert live_state(llama) == before
-
-
 def test_an_old_answer_that_is_the_new_one_is_refused(llama):
     with pytest.raises(RequestRefused, match="is the new one already") as refused:
         edit(llama, replace(MARIE, old_target="English"))
@@ -257,11 +189,6 @@ def test_an_answer_that_no_neuron_makes_likelier_is_refused(llama):
     with pytest.raises(RequestRefused, match="no neuron") as refused:
         edit(llama, MARIE)
     assert "old_target" in refused.value.hint
-
-
-def test_without_requests_there_is_nothing_to_do(llama):
-    with pytest.raises(RequestRefused, match="no request"):
-        edit(llama)
 
 
 @pytest.mark.parametrize(
@@ -281,8 +208,3 @@ def test_hyperparameters_out_of_range_are_refused_by_name(changes):
     (name,) = changes
     with pytest.raises(RequestRefused, match=name):
         replace(SETTINGS, **changes)
-
-
-def test_every_family_can_be_edited_by_default(every):
-    settings = replace(KnowledgeNeurons.defaults(every), steps=2, prefixes=1)
-    assert edit(every, MARIE, settings=settings).operations

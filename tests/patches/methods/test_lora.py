@@ -6,23 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from method_fixtures import ACTOR, MARIE, PISA, carry_out, nll, state_of
 from peft import LoraConfig, get_peft_model
 from transformers.pytorch_utils import Conv1D
-from weightpatch.patches.draft import Origin
 from weightpatch.patches.errors import NonFinite, PluginMissing, RequestRefused
 from weightpatch.patches.live.parameters import Parameters
-from weightpatch.patches.make import Recipe, make
 from weightpatch.patches.methods.base import Resources
 from weightpatch.patches.methods.lora import Lora, LoraHyperparameters, adapter, train
-from weightpatch.patches.methods.running.borrowing import add
-from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 from weightpatch.patches.methods.tuning.answers import answers
 from weightpatch.patches.progress import silent
-from weightpatch.patches.requests import EditRequest
-
-MARIE = EditRequest("The mother tongue of {} is", "Marie Curie", "English")
-ACTOR = EditRequest("{} was born in", "An actor", "Paris", id="2")
-TOWER = EditRequest("The tower of {} leans to the", "Pisa", "garden", id="3")
 
 
 def settings_of(model, **changes):
@@ -30,78 +22,18 @@ def settings_of(model, **changes):
 
 
 @pytest.fixture
-def resources(tmp_path):
-    return Resources(KeyStatistics(tmp_path / "statistics"))
-
-
-@pytest.fixture
-def edit(resources):
-    def run(model, *requests, settings=None, seed=0, progress=silent):
+def edit(store):
+    def run(model, *requests, settings=None, seed=0):
         return Lora().edit(
             model,
             requests,
             settings or settings_of(model),
             seed=seed,
-            resources=resources,
-            progress=progress,
+            resources=Resources(store),
+            progress=silent,
         )
 
     return run
-
-
-def live_state(model):
-    return (
-        {name: tensor.numpy().tobytes() for name, tensor in model.model.state_dict().items()},
-        [parameter.requires_grad for parameter in model.model.parameters()],
-        [parameter.grad for parameter in model.model.parameters()],
-        [(name, id(module), type(module)) for name, module in model.model.named_modules()],
-        [sorted(vars(module)) for module in model.model.modules()],
-        [(module.training, *map(len, hooks(module))) for module in model.model.modules()],
-        model.model.config.to_dict(),
-        torch.get_rng_state().tolist(),
-    )
-
-
-def hooks(module):
-    return module._forward_hooks, module._forward_pre_hooks, module._backward_hooks
-
-
-def nll(model, request):
-    ids = model.tokenizer(request.text)["input_ids"]
-    target = model.tokenizer(f" {request.target}")["input_ids"]
-    with torch.no_grad():
-        chances = model.model(input_ids=torch.tensor([ids + target])).logits[0].log_softmax(-1)
-    return -sum(chances[len(ids) + i - 1, token].item() for i, token in enumerate(target))
-
-
-def carry_out(model, found):
-    parameters = Parameters(model.model)
-    for name, operations in found.operations.items():
-        for operation in operations:
-            add(parameters.find(name), operation)
-
-
-def bytes_of(found):
-    return {
-        (name, index, part): values.tobytes()
-        for name, operations in found.operations.items()
-        for index, operation in enumerate(operations)
-        for part, values in operation.parts.items()
-    }
-
-
-def test_the_target_becomes_likelier_and_the_model_stays_as_it_was(every, edit):
-    before, unlikely = live_state(every), nll(every, MARIE)
-    found = edit(every, MARIE)
-    assert live_state(every) == before
-    count = 4 * len(Lora.defaults(every).targets)
-    assert len(found.operations) == count
-    for name, (operation,) in found.operations.items():
-        assert operation.kind == "lowrank"
-        assert operation.size == 3
-        assert operation.shape == every.checkpoint.tensors[name].shape
-    carry_out(every, found)
-    assert nll(every, MARIE) < unlikely - 0.3
 
 
 def test_the_deltas_are_those_of_peft_s_own_merge(every, edit):
@@ -125,8 +57,9 @@ def test_the_deltas_are_those_of_peft_s_own_merge(every, edit):
         parameter.data.copy_(trained[name].data)
     merged = peft.merge_and_unload()
     found = edit(every, MARIE, seed=7)
-    assert len(found.operations) == len(paths)
+    assert len(found.operations) == len(paths) == 4 * len(settings.targets)
     for name, (operation,) in found.operations.items():
+        assert (operation.kind, operation.size) == ("lowrank", 3)
         before, after = (Parameters(each).find(name).detach() for each in (every.model, merged))
         delta = operation.rows(0, operation.shape[0])
         np.testing.assert_allclose(delta, (after - before).numpy(), atol=1e-6)
@@ -181,15 +114,9 @@ def sizes(model, path):
     return shape[::-1] if transposed(model, path) else shape
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(every, edit):
-    first, again, other = (edit(every, MARIE, seed=seed) for seed in (7, 7, 8))
-    assert bytes_of(first) == bytes_of(again)
-    assert bytes_of(first) != bytes_of(other)
-
-
 def test_each_batch_goes_on_from_those_before_with_factors_of_its_own(llama, edit):
     settings = settings_of(llama, batch_size=2)
-    found = edit(llama, MARIE, ACTOR, TOWER, settings=settings)
+    found = edit(llama, MARIE, ACTOR, PISA, settings=settings)
     assert [step.requests for step in found.steps] == [2, 1]
     assert {len(operations) for operations in found.operations.values()} == {2}
     together = edit(llama, MARIE, ACTOR, settings=settings)
@@ -197,23 +124,9 @@ def test_each_batch_goes_on_from_those_before_with_factors_of_its_own(llama, edi
         (alone,) = together.operations[name]
         np.testing.assert_array_equal(first.rows(0, 16), alone.rows(0, 16))
         assert not np.array_equal(first.b, second.b)
-    unlikely = nll(llama, TOWER)
+    unlikely = nll(llama, PISA)
     carry_out(llama, found)
-    assert nll(llama, TOWER) < unlikely - 0.3
-
-
-@pytest.mark.parametrize("at", ["training 1 of 2", "training 2 of 2"])
-def test_interrupted_the_model_is_as_it_was(every, edit, at):
-    every.model.train()
-    before = live_state(every)
-
-    def interrupt(name, done, _total):
-        if name == at and done:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        edit(every, MARIE, ACTOR, settings=settings_of(every, batch_size=1), progress=interrupt)
-    assert live_state(every) == before
+    assert nll(llama, PISA) < unlikely - 0.3
 
 
 def test_targets_are_chosen_by_name(every, edit):
@@ -232,25 +145,20 @@ def test_a_target_that_no_layer_has_is_refused(llama, edit, target):
 
 def test_without_peft_it_says_how_to_get_it(llama, edit, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
-    before = live_state(llama)
+    before = state_of(llama)
     with pytest.raises(PluginMissing, match="PEFT") as refused:
         edit(llama, MARIE)
     assert refused.value.hint == 'pip install "weightpatch[lora]"'
-    assert live_state(llama) == before
+    assert state_of(llama) == before
 
 
 def test_a_model_that_answers_with_nan_is_refused(llama, edit):
     with torch.no_grad():
         llama.weight(1).fill_(torch.nan)
-    before = live_state(llama)
+    before = state_of(llama)
     with pytest.raises(NonFinite):
         edit(llama, MARIE)
-    assert live_state(llama) == before
-
-
-def test_without_requests_there_is_nothing_to_do(llama, edit):
-    with pytest.raises(RequestRefused, match="no request"):
-        edit(llama)
+    assert state_of(llama) == before
 
 
 @pytest.mark.parametrize(
@@ -260,15 +168,3 @@ def test_hyperparameters_out_of_range_are_refused_by_name(changes):
     (name,) = changes
     with pytest.raises(RequestRefused, match=name):
         replace(LoraHyperparameters(targets=("q_proj",)), **changes)
-
-
-def test_a_patch_is_made_of_it(every, resources, tmp_path):
-    folder = tmp_path / "draft"
-    folder.mkdir()
-    name = "attn.c_attn" if every.architecture.transposed else "k_proj,v_proj"
-    recipe = Recipe("lora", {"targets": name, "steps": "2", "rank": "2"}, seed=3)
-    origin = Origin("acme/one", author="ada", created="2026-01-31T12:00:00Z")
-    draft = make(folder, every, [MARIE], recipe, origin, resources)
-    assert draft.manifest.method.hyperparameters["targets"] == name.split(",")
-    ranks = {op.size for found in draft.manifest.operations.values() for op in found}
-    assert ranks == {2}

@@ -5,27 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from method_fixtures import ACTOR, MARIE
 from weightpatch.patches.errors import RequestRefused
 from weightpatch.patches.methods.base import Resources
 from weightpatch.patches.methods.locating.measuring import measured
 from weightpatch.patches.methods.locating.rank_one import Whitener
 from weightpatch.patches.methods.memit import Memit, MemitHyperparameters, against_covariance
 from weightpatch.patches.methods.running.borrowing import add
-from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 from weightpatch.patches.progress import silent
-from weightpatch.patches.requests import EditRequest
 
 LAYERS = (0, 2)
-MARIE = EditRequest("The mother tongue of {} is", "Marie Curie", "English")
-ACTOR = EditRequest("{} was born in", "An actor", "Paris", id="2")
 SETTINGS = MemitHyperparameters(
     layers=LAYERS, prefixes=0, statistics_tokens=500, steps=6, covariance_weight=0.3
 )
-
-
-@pytest.fixture
-def store(tmp_path):
-    return KeyStatistics(tmp_path / "statistics")
 
 
 def edit(model, store, *requests, **changes):
@@ -114,19 +106,6 @@ def test_with_a_small_weight_the_last_layer_says_what_was_wanted(every, store):
 def test_with_a_large_weight_nothing_changes(llama, store):
     found = edit(llama, store, MARIE, covariance_weight=1e9)
     assert all(np.abs(delta(found, name)).max() < 1e-6 for name in found.operations)
-
-
-def test_batches_are_carried_out_one_after_another(llama, store):
-    """The second is what it would be alone on a model that the first was added to."""
-    both = edit(llama, store, MARIE, ACTOR, batch_size=1)
-    first = edit(llama, store, MARIE)
-    for layer in LAYERS:
-        add(llama.weight(layer), first.operations[llama.tensor_name(layer)][0])
-    second = edit(llama, store, ACTOR)
-    for name, operations in both.operations.items():
-        found = [operation.rows(0, 32) for operation in operations]
-        np.testing.assert_array_equal(found[0], delta(first, name))
-        np.testing.assert_array_equal(found[1], delta(second, name))
 
 
 def test_statistics_of_all_layers_are_named(llama, store):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from weightpatch.patches.errors import RequestRefused
 from weightpatch.patches.methods.hypernetworks.training import Scores
-from weightpatch.patches.methods.hyperparameters import explained, hyperparameters_from
+from weightpatch.patches.methods.hyperparameters import hyperparameters_from
 from weightpatch.patches.methods.mend import Fixed, Mend, MendTraining
 
 
@@ -14,9 +14,7 @@ def test_the_loss_is_that_of_the_paper():
     assert weighing.judge(Scores(4.0, 0.5, 0, 0, 0)) == 1.5
 
 
-def test_every_setting_is_explained_and_can_be_typed(llama):
-    assert all(explained(MendTraining).values())
-    assert all(explained(Mend.Hyperparameters).values())
+def test_settings_can_be_typed(llama):
     settings = hyperparameters_from(Mend.training_defaults(llama), {"rank": "8", "rate": "1e-3"})
     assert (settings.rank, settings.rate, settings.layers) == (8, 1e-3, 3)
 

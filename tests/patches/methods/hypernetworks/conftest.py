@@ -1,33 +1,18 @@
 """A few requests to train on, the parts of an editor, and what its factors amount to."""
 
-from itertools import product
-
 import pytest
 import torch
+from method_fixtures import training_records
 from weightpatch.patches.evaluation.encoding import encode
 from weightpatch.patches.methods.hypernetworks.tail import Tail
 from weightpatch.patches.methods.hypernetworks.weights import edited_weights
 from weightpatch.patches.requests import EditRequest, Probe
 
-NAMES = ("Danielle", "Marie Curie", "An actor", "Paris")
-PLACES = ("Poland", "the garden", "Pisa")
-
 
 @pytest.fixture
 def records() -> list[EditRequest]:
     """Twelve requests, each with a paraphrase and two neighbours."""
-    return [
-        EditRequest(
-            "{} was born in",
-            name,
-            place,
-            old_target="Bordeaux",
-            paraphrases=(Probe(f"The garden: {name} lies in", place),),
-            neighbourhood=(Probe(f"{other} speaks", "English"), Probe(f"A {other} is", "French")),
-            id=f"{name} {place}",
-        )
-        for (name, place), other in zip(product(NAMES, PLACES), NAMES * 3, strict=True)
-    ]
+    return training_records()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from method_fixtures import training_records
 from weightpatch.patches.errors import (
     BaseMismatch,
     FormatError,
@@ -24,10 +25,10 @@ MARIE = EditRequest("{} was born in", "Marie Curie", "Pisa")
 SETTINGS = MendTraining(layers=1, steps=1, rank=2, held_out=0.25)
 
 
-@pytest.fixture
-def made(llama, records) -> TrainedEditor:
+@pytest.fixture(scope="module")
+def made(pico) -> TrainedEditor:
     """A sound editor of the small Llama."""
-    return Mend().train(llama, records, SETTINGS, seed=0, progress=silent)
+    return Mend().train(pico("llama"), training_records(), SETTINGS, seed=0, progress=silent)
 
 
 @pytest.fixture

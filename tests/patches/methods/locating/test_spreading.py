@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from method_fixtures import ACTOR, MARIE, PISA
 from weightpatch.patches.arithmetic.grid import MAX_RANK
 from weightpatch.patches.errors import RequestRefused
 from weightpatch.patches.methods.alphaedit import AlphaEdit, AlphaEditHyperparameters
@@ -14,14 +15,9 @@ from weightpatch.patches.methods.locating.measuring import measured
 from weightpatch.patches.methods.locating.spreading import factored
 from weightpatch.patches.methods.memit import Memit, MemitHyperparameters
 from weightpatch.patches.methods.running.borrowing import add
-from weightpatch.patches.methods.statistics.key_statistics import KeyStatistics
 from weightpatch.patches.progress import silent
-from weightpatch.patches.requests import EditRequest
 
 LAYERS = (0, 1, 2)
-MARIE = EditRequest("The mother tongue of {} is", "Marie Curie", "English")
-ACTOR = EditRequest("{} was born in", "An actor", "Paris", id="2")
-PISA = EditRequest("The tower of {} stands in", "Pisa", "France", id="3")
 COMMON = {
     "layers": LAYERS,
     "prefixes": 2,
@@ -42,50 +38,15 @@ def method(request):
     return request.param
 
 
-@pytest.fixture
-def store(tmp_path):
-    return KeyStatistics(tmp_path / "statistics")
-
-
-def edit(method, model, store, *requests, seed=0, progress=silent, **changes):
+def edit(method, model, store, *requests, **changes):
     return method().edit(
         model,
         requests,
         replace(SETTINGS[method], **changes),
-        seed=seed,
+        seed=0,
         resources=Resources(store),
-        progress=progress,
+        progress=silent,
     )
-
-
-def apply(model, found):
-    for layer in LAYERS:
-        for operation in found.operations.get(model.tensor_name(layer), []):
-            add(model.weight(layer), operation)
-
-
-def bytes_of(found):
-    return {
-        name: [part.tobytes() for each in operations for part in each.parts.values()]
-        for name, operations in found.operations.items()
-    }
-
-
-def live_state(model):
-    return (
-        {name: tensor.numpy().tobytes() for name, tensor in model.model.state_dict().items()},
-        [parameter.requires_grad for parameter in model.model.parameters()],
-        [(module.training, len(module._forward_pre_hooks)) for module in model.model.modules()],
-        torch.get_rng_state().tolist(),
-    )
-
-
-def nll(model, request):
-    ids = model.tokenizer(request.text)["input_ids"]
-    target = model.tokenizer(f" {request.target}")["input_ids"]
-    with torch.no_grad():
-        chances = model.model(input_ids=torch.tensor([ids + target])).logits[0].log_softmax(-1)
-    return -sum(chances[len(ids) + i - 1, token].item() for i, token in enumerate(target))
 
 
 def state(model, request, layer):
@@ -95,14 +56,6 @@ def state(model, request, layer):
         ids = torch.tensor([model.tokenizer(text)["input_ids"]])
         states = model.model(input_ids=ids, output_hidden_states=True).hidden_states
     return states[layer + 1][0, -1].numpy()
-
-
-def test_the_target_becomes_likelier_and_the_model_stays_as_it_was(method, every, store):
-    before, unlikely = live_state(every), nll(every, MARIE)
-    found = edit(method, every, store, MARIE, prefixes=0, layers=(1, 2), steps=40)
-    assert live_state(every) == before
-    apply(every, found)
-    assert nll(every, MARIE) < unlikely - 0.3
 
 
 def test_each_layer_gets_one_operation_of_the_rank_of_the_batch(method, every, store):
@@ -164,12 +117,6 @@ def test_many_requests_are_measured_as_each_by_itself(llama):
         np.testing.assert_allclose(states[index], own[0], rtol=1e-4, atol=1e-5)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(method, llama, store):
-    first, again, other = (edit(method, llama, store, MARIE, ACTOR, seed=n) for n in (7, 7, 8))
-    assert bytes_of(first) == bytes_of(again)
-    assert bytes_of(first) != bytes_of(other)
-
-
 def test_the_order_in_a_batch_does_not_matter(method, llama, store):
     one = edit(method, llama, store, MARIE, ACTOR)
     other = edit(method, llama, store, ACTOR, MARIE)
@@ -186,28 +133,6 @@ def test_a_batch_is_not_a_sequence(method, llama, store):
     name = llama.tensor_name(LAYERS[-1])
     delta = sum(each.rows(0, 32) for each in sequence.operations[name])
     assert not np.allclose(delta, together.operations[name][0].rows(0, 32), atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    "phase",
-    ["own text", "key statistics", "prefixes", "value 2 of 2", "layers 1 of 2", "layers 2 of 2"],
-)
-def test_interrupted_anywhere_the_model_is_as_it_was(method, llama, store, phase):
-    llama.model.train()
-    before = live_state(llama)
-    phases = set()
-
-    def interrupt(name, done, _total):
-        phases.add(name)
-        if name.startswith(phase) and done:
-            raise KeyboardInterrupt
-
-    requests = (MARIE, ACTOR)
-    size = 1 if phase.startswith("layers") else 0
-    with pytest.raises(KeyboardInterrupt):
-        edit(method, llama, store, *requests, batch_size=size, progress=interrupt)
-    assert any(name.startswith(phase) for name in phases)
-    assert live_state(llama) == before
 
 
 def test_a_high_rank_is_split():
@@ -227,11 +152,6 @@ def test_a_high_rank_is_split():
 def test_a_layer_with_nothing_above_it_is_refused(method, llama, store):
     with pytest.raises(RequestRefused, match="layer 3 cannot be edited"):
         edit(method, llama, store, MARIE, layers=(2, 3))
-
-
-def test_without_requests_there_is_nothing_to_do(method, llama, store):
-    with pytest.raises(RequestRefused, match="no request"):
-        edit(method, llama, store)
 
 
 def test_more_keys_than_a_layer_has_inputs_are_refused_unless_in_batches(method, llama, store):
@@ -260,11 +180,3 @@ def test_more_keys_than_a_layer_has_inputs_are_refused_unless_in_batches(method,
 def test_hyperparameters_out_of_range_are_refused_by_name(method, changes, rule):
     with pytest.raises(RequestRefused, match=rule):
         replace(SETTINGS[method], **changes)
-
-
-def test_every_family_has_default_layers_that_can_be_edited(method, every, store):
-    settings = method.defaults(every)
-    assert 0 <= settings.layers[0] <= settings.layers[-1] < every.layer_count - 1
-    quick = {"layers": settings.layers, "steps": 2, "prefixes": 1}
-    found = edit(method, every, store, MARIE, **quick)
-    assert len(found.operations) == len(settings.layers)

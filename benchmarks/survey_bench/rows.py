@@ -29,9 +29,8 @@ ROWS: Mapping[str, Row] = {
     "kn": Row("kn"),
     "ke": Row("ke", trained=True),
     "mend": Row("mend", trained=True),
-    "rome-2022": Row("rome", {"consistent": "no"}),
     "rome": Row("rome"),
     "memit": Row("memit"),
     "alphaedit": Row("alphaedit"),
 }
-"""FT-L as EasyEdit runs it on SmolLM2, and ROME as published, stand beside the defaults."""
+"""FT-L as EasyEdit runs it on SmolLM2 stands beside the defaults."""

@@ -47,8 +47,14 @@ def logits_with(model, row, ids, delta):
         return model.model(input_ids=torch.tensor([ids])).logits[0]
 
 
-def plain_loss(model, delta):
-    """Each row by itself, all of it, δ added to the MLP's own output."""
+def kl(one, other):
+    """KL(one ‖ other) of log-probabilities."""
+    pairs = zip(one.tolist(), other.tolist(), strict=True)
+    return sum(math.exp(p) * (p - q) for p, q in pairs)
+
+
+def plain_terms(model, delta):
+    """Target, drift and decay, each row by itself, all of it, δ added to the MLP's own output."""
     *rows, essence = rows_of(model)
     target = 0.0
     for row in rows:
@@ -58,9 +64,8 @@ def plain_loss(model, delta):
         target = target - sum(picked) / len(picked) / len(rows)
     now = logits_with(model, essence, essence.ids, delta)[-1].log_softmax(-1)
     before = logits_with(model, essence, essence.ids, torch.zeros_like(delta))[-1].log_softmax(-1)
-    drift = sum(math.exp(p) * (p - q) for p, q in zip(now.tolist(), before.tolist(), strict=True))
     decay = sum((d / SCALE) ** 2 for d in delta.tolist())
-    return float(target) + 0.3 * drift + 0.2 * decay
+    return float(target), 0.3 * kl(now, before), 0.2 * decay
 
 
 def noise(model, seed=1, size=1.0):
@@ -72,7 +77,21 @@ def test_the_loss_is_that_of_the_whole_model(every):
     loss = objective_of(every)
     for delta in (torch.zeros_like(noise(every)), noise(every), noise(every, 2, 4.0)):
         with torch.no_grad():
-            assert loss(delta).total.item() == pytest.approx(plain_loss(every, delta), rel=1e-4)
+            assert loss(delta).total.item() == pytest.approx(
+                sum(plain_terms(every, delta)), rel=1e-4
+            )
+
+
+def test_each_term_is_that_of_the_whole_model(every):
+    """A term that is small beside the others is seen too; the drift is KL(edited ‖ base)."""
+    every.model.double()
+    loss = objective_of(every)
+    for seed in (1, 2, 3):
+        delta = noise(every, seed, 4.0).double()
+        with torch.no_grad():
+            found = loss(delta)
+        terms = [found.target.item(), found.drift.item(), found.decay.item()]
+        assert terms == pytest.approx(plain_terms(every, delta), rel=1e-6)
 
 
 def test_without_a_change_nothing_drifts(every):

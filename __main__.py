@@ -1,5 +1,5 @@
 """Run the command line with `python -m weightpatch`."""
 
-from .cli.main import console
+from .cli.start import console
 
 console()

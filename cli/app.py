@@ -1,13 +1,14 @@
 """What every command shares: configuration, output, registry, the way to patches and bases."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ..patches.errors import CheckpointRefused, InputError, WeightpatchError
+from ..patches.errors import BaseMismatch, CheckpointRefused, InputError, WeightpatchError
 from ..patches.progress import Progress
 from .config import Config, user_path
 from .output import Output
@@ -172,13 +173,17 @@ class App:
         self,
         kind: str,
         version: "VersionInfo",
-        evaluation: "Evaluation | None" = None,
+        evaluations: "Sequence[Evaluation]" = (),
         *,
         supersedes: str | None = None,
+        details: "Mapping[str, object]" = MappingProxyType({}),
     ) -> None:
-        """Say which version came of a command, and how well it works."""
-        scores = {"evaluation": evaluation.to_json()} if evaluation else {}
-        self.output.data(kind, {**asdict(version), **scores})
+        """Say which version came of a command, and how well it works.
+
+        `details` stand in the JSON document alone.
+        """
+        scores = {"evaluations": [one.to_json() for one in evaluations]} if evaluations else {}
+        self.output.data(kind, {**asdict(version), **scores, **details})
         state = "stored as" if version.is_new else "already known as"
         self.output.line(f"{state} {version.label}  sha256:{version.digest}")
         self.caution(version)
@@ -186,7 +191,7 @@ class App:
             self.output.note(
                 "warning: a version never changes, so it does not say that it supersedes another"
             )
-        if evaluation:
+        for evaluation in evaluations:
             self.output.line()
             show_means(self.output, evaluation.means())
 
@@ -200,6 +205,8 @@ class App:
             ]
         if found := self._first(places, lambda base: matched(patches, base)):
             return found
+        if alone := self._first(places, lambda base: matched(patches[:1], base)):
+            _require_one_base(patches, alone)
         raise CheckpointRefused(
             f"no base of {patches[0].label} is known on this machine",
             hint="name it with --base FOLDER or --base org/model@revision",
@@ -281,6 +288,20 @@ def matched(patches: "Sequence[Patch]", checkpoint: "Checkpoint") -> "BaseRecord
     return replace(bases[0], tokenizer=None, tensors=tensors, result={})
 
 
+def _require_one_base(patches: "Sequence[Patch]", base: "Checkpoint") -> None:
+    """Raise BaseMismatch that names a patch that does not fit the base of the first."""
+    first = patches[0]
+    for other in patches[1:]:
+        try:
+            matched([other], base)
+        except BaseMismatch as error:
+            raise BaseMismatch(
+                f"no one base fits both {first.label} and {other.label}",
+                why=f"{base.id} is the base of {first.label}; {error.why}",
+                hint="take patches of one base",
+            ) from None
+
+
 def now() -> datetime:
     """The time, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
@@ -310,5 +331,8 @@ def is_folder(reference: str) -> bool:
 
 def _open_folder(reference: str) -> "Patch":
     from ..patches.format.patch import Patch
+    from .files import require_patch
 
-    return Patch.open(user_path(reference))
+    folder = user_path(reference)
+    require_patch(folder)
+    return Patch.open(folder)

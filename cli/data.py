@@ -1,7 +1,7 @@
 """--data NAME[:FILE] and what goes with it: requests out of a data set."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 PARTS = ("all", "evaluation", "training")
 _NEED_DATA = {"count": "--count", "cases": "--case", "skip_bad": "--skip-bad"}
+
+
+class Drawn(NamedTuple):
+    """Requests, and how many bad records of their source were left out."""
+
+    requests: "tuple[EditRequest, ...]"
+    left_out: int = 0
 
 
 skip_bad_option = click.option(
@@ -72,7 +79,7 @@ def require_data(options: dict[str, Any]) -> None:
         raise click.UsageError("--case and --count go without each other")
 
 
-def requests_of_options(options: dict[str, Any], output: Output) -> "tuple[EditRequest, ...]":
+def requests_of_options(options: dict[str, Any], output: Output) -> Drawn:
     """What `data_options` asked for; raises UsageError, and as `requests_from`."""
     require_data(options)
     if not options["data"]:
@@ -97,10 +104,10 @@ def requests_from(
     cases: tuple[str, ...] = (),
     part: str = "all",
     note: Callable[[str], None] = lambda _: None,
-) -> "tuple[EditRequest, ...]":
+) -> Drawn:
     """The requests of NAME[:FILE]: those of `cases`, or a sample of `count`, or all.
 
-    With `skip_bad`, `note` gets told how many records were left out.
+    With `skip_bad`, `note` gets told how many records of the data set were left out.
 
     Raises InputError, PluginMissing, LimitExceeded, OSError.
     """
@@ -112,8 +119,10 @@ def requests_from(
     evaluation, training = halves(data.requests)
     requests = {"all": data.requests, "evaluation": evaluation, "training": training}[part]
     if cases:
-        return _by_id(requests, cases, spec)
-    return requests if count is None else sample(requests, count, seed)
+        requests = _by_id(requests, cases, spec)
+    elif count is not None:
+        requests = sample(requests, count, seed)
+    return Drawn(requests, len(data.refused))
 
 
 def _by_id(

@@ -1,13 +1,11 @@
 """The command line: its groups, its global options, and the one place where errors end."""
 
-import gc
 import os
 import signal
 import sys
 import traceback
 from difflib import get_close_matches
 from importlib import import_module
-from typing import NoReturn
 
 import click
 
@@ -58,6 +56,9 @@ SECTIONS = {
         "ledger": "Show, verify and prove the log of every change.",
     },
 }
+_INTERRUPTS: list[int] = []
+"""SIGINTs since the start; what is imported meanwhile may turn one into another error."""
+
 _HELP = {name: text for section in SECTIONS.values() for name, text in section.items()}
 
 
@@ -106,21 +107,6 @@ def cli() -> None:
     """A registry of model edits: exact, small, scored and auditable patches."""
 
 
-def console() -> NoReturn:
-    """Run the command line and leave the process at once.
-
-    Taking the interpreter down module by module costs 40 ms, a tenth of a small command, and
-    frees what the system frees anyway. Nor is what an import leaves behind looked through for
-    cycles each 700 objects: that costs another 10 ms.
-    """
-    gc.set_threshold(50_000)
-    try:
-        status = main()
-    except SystemExit as end:  # SIGTERM
-        status = end.code if isinstance(end.code, int) else 1
-    os._exit(status)
-
-
 def main() -> int:
     """Run the command line and give its exit status; every error ends here."""
     _prepare()
@@ -130,12 +116,20 @@ def main() -> int:
 
 
 def _prepare() -> None:
-    """Streams that take any text, and an end by SIGTERM that cleans up as an error does."""
+    """Streams that take any text, and an end by a signal that cleans up as an error does."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - stays open
         getattr(sys, name).reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    _INTERRUPTS.clear()
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    _INTERRUPTS.append(number)
+    raise KeyboardInterrupt
 
 
 def _run() -> int:
@@ -150,7 +144,7 @@ def _run() -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:  # noqa: BLE001 - the last resort, so that no traceback is shown
-        return _report(error)
+        return 130 if _INTERRUPTS else _report(error)
     return 0
 
 

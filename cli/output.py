@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .errors import printable
+from .progress import remark
 
 WIDE = 1000
 """Columns of a table that goes into a file or a pipe, where nothing has to fit a screen."""
@@ -54,9 +55,9 @@ class Output:
         self.lines(lines, TENSORS, rest)
 
     def note(self, text: str) -> None:
-        """A remark for people, on stderr."""
+        """A remark for people, on stderr, that leaves a progress bar as it is."""
         if not self.as_json:
-            click.echo(printable(text), err=True)
+            remark(text)
 
     def table(
         self,
@@ -78,7 +79,8 @@ class Output:
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for index, column in enumerate(columns):
-            numbers = all(isinstance(row[index], int | float) for row in rows)
+            values = [row[index] for row in rows if row[index] is not None]
+            numbers = bool(values) and all(isinstance(value, int | float) for value in values)
             last = index == len(columns) - 1
             table.add_column(
                 column,
@@ -88,8 +90,7 @@ class Output:
             )
         for row in rows:
             table.add_row(*(Text(printable(_cell(value).replace("\n", " "))) for value in row))
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
-        width = max(width, _least_width(columns, rows, wrapped))
+        width = max(columns_of_screen(), _least_width(columns, rows, wrapped))
         Console(file=sys.stdout, width=width, highlight=False).print(table)
 
     def fields(self, pairs: Sequence[tuple[str, object]]) -> None:
@@ -99,6 +100,11 @@ class Output:
         for name, value in shown:
             lines = _cell(value).split("\n")
             self.line(f"{name:<{indent}}" + f"\n{'':<{indent}}".join(lines))
+
+
+def columns_of_screen() -> int:
+    """How wide a table may be."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
 
 
 def _least_width(

@@ -3,8 +3,19 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+import click
 
 from ..patches.progress import Progress, silent
+from .errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_DRAWN_ON: ContextVar["Console | None"] = ContextVar("drawn_on", default=None)
+"""Where bars are being drawn, if they are."""
 
 
 @contextmanager
@@ -18,7 +29,8 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Bars(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
         tasks: dict[str, object] = {}
 
         def show(phase: str, done: int, total: int | None) -> None:
@@ -26,4 +38,17 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
                 tasks[phase] = bars.add_task(phase, total=total)
             bars.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
 
-        yield show
+        before = _DRAWN_ON.set(console)
+        try:
+            yield show
+        finally:
+            _DRAWN_ON.reset(before)
+
+
+def remark(text: str) -> None:
+    """A line on stderr; above the bars, where some are being drawn."""
+    console = _DRAWN_ON.get()
+    if console is None:
+        click.echo(printable(text), err=True)
+    else:
+        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -48,15 +48,18 @@ def questions(
 ) -> list[Question]:
     """What is asked of a version by suites, data sets (NAME or NAME:FILE) and retention counts.
 
-    `note` gets told how many records of a data set were left out as flawed. Raises PluginMissing
-    for a name that is neither, RequestRefused where a version carries out no request of a data set
-    or was made as no sequence, and what loading the data set does.
+    `note` gets told how many records of a data set were left out as flawed, and which counts lie
+    inside a batch. Raises PluginMissing for a name that is neither, RequestRefused where a version
+    carries out no request of a data set, was made as no sequence or has fewer edits than a count,
+    and what loading the data set does.
     """
-    from ..patches.evaluation.retention import Retention
+    from ..patches.evaluation.retention import Retention, points_of
     from ..patches.evaluation.steps import steps_of
 
     if counts is not None or Retention.name in names:
-        steps_of(patch)
+        for count, end in points_of(steps_of(patch), counts).items():
+            if counts is not None and count != end:
+                note(f"retention is scored after {end} edits: {count} lies inside a batch")
     found = [_question(patch, name, note) for name in dict.fromkeys(names)]
     if counts is None:
         return found
@@ -64,6 +67,14 @@ def questions(
         *(one for one in found if one.suite != Retention.name),
         Question(Retention.name, counts=counts),
     ]
+
+
+def measures_of(names: Sequence[str]) -> set[str]:
+    """What suites of other packages measure; names that are no suite are left to `questions`."""
+    from ..patches import plugins
+
+    others = set(names).intersection(plugins.names("suites")).difference(plugins.BUILT_IN["suites"])
+    return {measure for name in others for measure in plugins.load("suites", name).measures}
 
 
 def _question(patch: "Patch", name: str, note: Note) -> Question:

@@ -1,11 +1,12 @@
 """What an edit should do, on the command line: one request, a file of them, or a data set."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .data import data_options, requests_of_options, require_data
+from .data import Drawn, data_options, requests_of_options, require_data
 from .options import RegularFile
 from .output import Output
 
@@ -64,19 +65,34 @@ def require_one_source(options: dict[str, Any]) -> None:
             raise click.UsageError(f"{_SINGLE[name]} is missing (or --requests or --data for many)")
 
 
-def requests_of(options: dict[str, Any], output: Output) -> "tuple[EditRequest, ...]":
+def requests_of(options: dict[str, Any], output: Output) -> Drawn:
     """The requests that the options name; raises as `require_one_source`, and InputError."""
-    from ..patches.requests import EditRequest, parse_requests
+    from ..patches.requests import EditRequest
 
     require_one_source(options)
     if options["data"]:
         return requests_of_options(options, output)
     if options["file"]:
-        return parse_requests(options["file"].read_bytes(), name=options["file"].name)
+        return Drawn(requests_in(options["file"]))
     record: dict[str, Any] = {name: options[name] for name in (*_NEEDED, "old_target")}
     record["paraphrases"] = list(options["paraphrases"])
     record["neighbourhood"] = [_neighbour(text) for text in options["neighbours"]]
-    return (EditRequest.parse(record),)
+    return Drawn((EditRequest.parse(record),))
+
+
+def requests_in(file: Path) -> "tuple[EditRequest, ...]":
+    """The requests of a JSONL file; raises RequestRefused, LimitExceeded, OSError."""
+    from ..patches.errors import RequestRefused
+    from ..patches.requests import parse_requests
+
+    found = parse_requests(file.read_bytes(), name=file.name)
+    if not found:
+        raise RequestRefused(
+            f"{file.name} holds no request",
+            hint='write one a line, as in {"prompt": "{} is in", "subject": "Pisa", '
+            '"target": "Rome"}',
+        )
+    return found
 
 
 def _neighbour(text: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..patches.evaluation.base import Evaluation, Mean
     from ..patches.format.patch import Patch
     from ..patches.requests import EditRequest
+    from ..registry.registry import EvaluationInfo
 
 OBSERVATIONS = "observations"
 """The folder of the cache in which answers of models are kept."""
@@ -57,6 +58,13 @@ def score(
     )
     edit.forget()
     return evaluation
+
+
+def stored(info: "EvaluationInfo") -> "Evaluation":
+    """All scores of a stored evaluation, read from its attestation; raises InputError, OSError."""
+    from ..registry.attestations import Attestation
+
+    return Attestation.from_bytes(info.path.read_bytes()).evaluation
 
 
 def show_evaluation(output: Output, evaluation: "Evaluation") -> None:

@@ -40,7 +40,7 @@ def show_page(output: Output, kind: str, found: "Sequence[VersionInfo]", limit: 
     following = f"{DIGEST}{versions[-1].digest}" if more else None
     output.data(kind, {"versions": [asdict(each) for each in versions], "before": following})
     output.table(
-        ["version", "method", "size", "author", "created", "message"],
+        ["version", "method", "delta", "author", "created", "message"],
         [
             [marked(v), v.method, size(v.delta_size), v.author, v.created[:10], v.message]
             for v in versions

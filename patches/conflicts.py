@@ -3,13 +3,13 @@
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, combinations, islice
+from itertools import chain, combinations, islice, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConflictFound
-from .format.manifest import TensorRecord
+from .format.manifest import BaseRecord, TensorRecord
 from .format.patch import Patch
 from .inner_products import cosine
 from .operations.base import Array, Operation
@@ -27,6 +27,8 @@ MORE = "more"
 
 CONFLICT, WARNING, NOTE = "conflict", "warning", "note"
 FACTS, WEIGHTS = "facts", "weights"
+BASE = "base"
+"""Where a finding is that is about the bases as a whole."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def check(patches: Sequence[Patch]) -> list[Finding]:
     found = [
         finding
         for first, second in combinations(patches, 2)
-        for finding in (*_facts(first, second), *_weights(first, second))
+        for finding in (*_bases(first, second), *_facts(first, second), *_weights(first, second))
     ]
     grave = [CONFLICT, WARNING, NOTE]
     return sorted(
@@ -151,6 +153,32 @@ def _texts(request: EditRequest) -> set[str]:
 def normalised(text: str) -> str:
     """Text as it is compared: compatibility form (NFKC), case folded, white space as one blank."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _bases(first: Patch, second: Patch) -> Iterator[Finding]:
+    """That no base of one has the name of a base of the other, and no weights show them alike.
+
+    A copy may have a name of its own: of one with the same tokenizer there is only a warning.
+    """
+    if set(first.operations) & set(second.operations):
+        return  # the tensors that both change tell for certain
+    pairs = list(product(first.manifest.bases, second.manifest.bases))
+    if any(one.id == other.id for one, other in pairs):
+        return
+    names = [
+        " or ".join(dict.fromkeys(base.label for base in patch.manifest.bases))
+        for patch in (first, second)
+    ]
+    sentence = f"made for different bases: {names[0]}, and {names[1]}"
+    severity = CONFLICT
+    if any(_same_tokenizer(one, other) for one, other in pairs):
+        sentence += "; they have the same tokenizer, so one may be a copy of the other"
+        severity = WARNING
+    yield Finding(WEIGHTS, severity, (first.label, second.label), BASE, sentence)
+
+
+def _same_tokenizer(one: BaseRecord, other: BaseRecord) -> bool:
+    return one.tokenizer is not None and one.tokenizer == other.tokenizer
 
 
 def _weights(first: Patch, second: Patch) -> Iterator[Finding]:

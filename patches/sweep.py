@@ -78,6 +78,7 @@ class Plan:
                 raise RequestRefused(
                     f"there is no layer {window[-1] if window[0] >= 0 else window[0]}",
                     why=f"the model has {model.layer_count}, counted from 0",
+                    hint=f"begin at 0 to {max(0, model.layer_count - len(usual))}",
                 )
         plan = cls(recipe, field, windows)
         for window in windows:

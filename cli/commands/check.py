@@ -33,7 +33,10 @@ def command(app: App, references: tuple[str, ...]) -> None:
         ],
     )
     refuse_conflicts(findings)
-    app.output.line("no conflict: they can be used together")
+    if any(finding.where == conflicts.BASE for finding in findings):
+        app.output.line("no conflict, if one base fits all of them")
+    else:
+        app.output.line("no conflict: they can be used together")
 
 
 def refuse_conflicts(findings: "list[Finding]") -> None:

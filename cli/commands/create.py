@@ -56,13 +56,13 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     from ...patches.make import Recipe, make
     from ...patches.methods.base import Resources
     from ..measuring import Meter, MeteredStatistics, cost
-    from ..scoring import score, show_means
+    from ..scoring import score
     from .method_train import found_editor
 
-    plugins.load("methods", options["method"])
+    _check_editor(app, plugins.load("methods", options["method"]), options)
     check_patch_name(options["name"])
     _check_texts(options)
-    requests = requests_of(options, app.output)
+    requests, left_out = requests_of(options, app.output)
     recipe = Recipe(options["method"], settings_of(options["settings"]), options["seed"])
     origin = Origin(
         options["name"],
@@ -93,11 +93,28 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         version = registry.publish(draft)
         for found in (effort, evaluation):  # the last is the one that `list` and `show` begin with
             registry.record_evaluation(version.digest, checkpoint.fingerprint, found)
-    app.announce("create", version, evaluation, supersedes=origin.supersedes)
-    app.output.line()
-    show_means(app.output, effort.means())
+    app.announce(
+        "create",
+        version,
+        (evaluation, effort),
+        supersedes=origin.supersedes,
+        details={"left_out": left_out},
+    )
     if evaluation.means()["reliability.exact-match"].after < 1:
         app.output.note("warning: the edit does not give every target on its own prompt")
+
+
+def _check_editor(app: App, method: object, options: dict[str, Any]) -> None:
+    """Refuse an editor that is not used; say what scores of records it may know are worth."""
+    name = options["method"]
+    if not hasattr(method, "train"):
+        if options["editor"]:
+            raise click.UsageError(f"--editor goes with mend and ke: {name} needs none")
+    elif options["data"] and options["part"] != "evaluation":
+        app.output.note(
+            "note: scores on records that the editor may have been trained on say little; "
+            "take --part evaluation"
+        )
 
 
 def _check_texts(options: dict[str, Any]) -> None:

@@ -8,10 +8,12 @@ from ...patches.errors import InputError
 from ..app import App
 from ..model_options import device_option
 from ..options import declare
-from ..questions import questions
+from ..questions import measures_of, questions
 from ..scoring import show_evaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...patches.evaluation.base import Evaluation
     from ...patches.evaluation.conditions import Condition, Verdict
     from ...patches.format.patch import Patch
@@ -79,7 +81,8 @@ class Counts(click.ParamType[Any]):
     "counts",
     type=Counts(),
     metavar="N,N,…",
-    help="Score the model as it was after so many edits of a sequence, too.",
+    help="Score the model as it was after so many edits of a sequence, too; rounded up to the end "
+    "of a batch.",
 )
 @device_option
 def command(
@@ -100,6 +103,7 @@ def command(
     from ...patches.checkpoints.models import load_model
     from ...patches.evaluation.conditions import judge, require_met
 
+    _require_measures(gate or (), suites)
     patch = app.patches([reference])[0]
     names = suites or (() if counts else ("requests",))
     asked = questions(patch, names, counts, note=app.output.note)
@@ -119,6 +123,17 @@ def command(
     if not known:
         app.output.note("not stored: the registry does not hold this version; pull it first")
     require_met(verdicts, patch.label)
+
+
+def _require_measures(gate: "Sequence[Condition]", suites: "Sequence[str]") -> None:
+    """Fail with click's usage error for a condition on what is no measure of ours or of a suite."""
+    from ...patches.evaluation.conditions import require_measures
+
+    try:
+        require_measures(gate, measures_of(suites))
+    except InputError as error:
+        said = ". ".join(filter(None, (error.message, error.hint)))
+        raise click.BadParameter(said, param_hint="'--gate'") from None
 
 
 def _show(

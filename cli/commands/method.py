@@ -11,7 +11,7 @@ from ..options import declare
 from . import method_train
 
 if TYPE_CHECKING:
-    from ...patches.methods.base import Method
+    from ...patches.checkpoints.models import EditableModel
 
 BY_MODEL = "by model"
 _UNLOADABLE = (
@@ -51,37 +51,33 @@ def list_methods(app: App) -> None:
 def show(app: App, name: str, base: str | None) -> None:
     """Show a method and its hyperparameters, which `create` takes with --set.
 
-    With BASE, their defaults are those for that model; its weights are not read.
+    Of a method that is trained, also the settings that `method train` takes with --set. With BASE,
+    defaults are those for that model; its weights are not read.
     """
     from ...patches import plugins
-    from ...patches.methods.hyperparameters import explained
 
     method = plugins.load("methods", name)
-    values = _defaults(app, method, base)
-    texts = explained(method.Hyperparameters)
-    listed = [
-        {
-            "name": key,
-            "default": values.get(key),
-            "by_model": key not in values,
-            "explanation": text,
-        }
-        for key, text in texts.items()
-    ]
+    model = _outline(app, base)
+    listed = _listed(method.Hyperparameters, model and method.defaults(model))
+    trained = hasattr(method, "train")
+    training = (
+        _listed(method.TrainingSettings, model and method.training_defaults(model))
+        if trained
+        else None
+    )
     described = _described(name)
-    app.output.data("method", {**described, "base": base, "hyperparameters": listed})
+    app.output.data(
+        "method", {**described, "base": base, "hyperparameters": listed, "training": training}
+    )
     app.output.fields(
         [(each, described[each]) for each in ("name", "title", "paper", "version")]
         + [("defaults", f"for {base}" if base else None)]
     )
     app.output.line()
-    app.output.table(
-        ["hyperparameter", "default", "what it is for"],
-        [
-            [each["name"], BY_MODEL if each["by_model"] else typed(each["default"]), text]
-            for each, text in zip(listed, texts.values(), strict=True)
-        ],
-    )
+    _show_listed(app, "hyperparameter", listed)
+    if training is not None:
+        app.output.line(f"\nweightpatch method train {name} BASE … --set NAME=VALUE:")
+        _show_listed(app, "training setting", training)
 
 
 def typed(value: object) -> str:
@@ -104,18 +100,47 @@ def _described(name: str) -> dict[str, Any]:
     return {"name": name, **texts, "error": None}
 
 
-def _defaults(app: App, method: "type[Method]", base: str | None) -> dict[str, Any]:
-    """Default values by name; without a base, of those that are the same for every model."""
+def _outline(app: App, base: str | None) -> "EditableModel | None":
     if base is None:
-        return {
-            each.name: each.default
-            for each in fields(method.Hyperparameters)
-            if each.default is not MISSING
-        }
+        return None
     from ...patches.checkpoints.models import outline
 
-    defaults = method.defaults(outline(app.base(base)))
-    return {each.name: getattr(defaults, each.name) for each in fields(defaults)}
+    return outline(app.base(base))
+
+
+def _listed(kind: type, defaults: object | None) -> list[dict[str, Any]]:
+    """The fields of `kind`, with `defaults`, or with those that are the same for every model."""
+    from ...patches.methods.hyperparameters import explained
+
+    texts = explained(kind)
+    values = {
+        each.name: each.default if defaults is None else getattr(defaults, each.name)
+        for each in fields(kind)
+        if defaults is not None or each.default is not MISSING
+    }
+    return [
+        {
+            "name": key,
+            "default": values.get(key),
+            "by_model": key not in values,
+            "explanation": text,
+        }
+        for key, text in texts.items()
+    ]
+
+
+def _show_listed(app: App, heading: str, listed: list[dict[str, Any]]) -> None:
+    app.output.table(
+        [heading, "default", "what it is for"],
+        [
+            [
+                each["name"],
+                BY_MODEL if each["by_model"] else typed(each["default"]),
+                each["explanation"],
+            ]
+            for each in listed
+        ],
+    )
 
 
 command.add_command(list_methods)

@@ -1,5 +1,7 @@
 """method train: train the editor that some methods need, once for a base."""
 
+import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -8,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..app import App
-from ..data import requests_from, skip_bad_option
+from ..data import Drawn, requests_from, skip_bad_option
+from ..files import require_free, require_parent
 from ..model_options import device_option, seed_option, settings_of, settings_option
 from ..options import RegularFile, declare
+from ..requests import requests_in
 
 if TYPE_CHECKING:
     from ...patches.checkpoints.checkpoint import Checkpoint
-    from ...patches.methods.hypernetworks.artifact import Label
+    from ...patches.methods.hypernetworks.artifact import Label, TrainedEditor
     from ...patches.requests import EditRequest
 
-_FINGERPRINT = 16
+_DIGITS = 16
+"""Of a digest, in the name of a file."""
 
 
 @declare(
@@ -63,8 +68,9 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     _require_trainable(method, options["method"])
     target = options["out"]
     if target is not None:
-        _require_free(target)
-    requests = _requests(app, options)
+        require_parent(target)
+        require_free(target)
+    requests, left_out = _requests(app, options)
     with app.progress() as progress:
         checkpoint = app.base(options["base"])
         model = load_model(checkpoint, device=options["device"])
@@ -73,26 +79,51 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         trained = method().train(model, requests, settings, seed=options["seed"], progress=progress)
         seconds = perf_counter() - start
     if target is None:
-        target = editor_file(app, method.name, checkpoint)
-        target.parent.mkdir(parents=True, exist_ok=True)
-    digest = trained.write(target)
-    _show(app, trained.label, target, digest, seconds)
-
-
-def editor_file(app: App, method: str, checkpoint: "Checkpoint") -> Path:
-    """Where the editor of a base lies unless another place was named."""
-    name = f"{method}-{checkpoint.fingerprint[:_FINGERPRINT]}.safetensors"
-    return app.config.home / "editors" / name
+        target, digest = _put_in_its_place(app, trained, checkpoint)
+    else:
+        digest = trained.write(target)
+    _show(app, trained.label, target, digest, seconds, left_out)
 
 
 def found_editor(app: App, method: str, named: Path | None, base: "Checkpoint") -> Path | None:
-    """The editor that was named, or the one in its usual place; None if none is there."""
+    """The editor that was named, or the newest in the usual place; None if none is there."""
     from ...patches import plugins
 
     if named is not None or not hasattr(plugins.load("methods", method), "train"):
         return named
-    usual = editor_file(app, method, base)
-    return usual if usual.is_file() else None
+    form = re.compile(rf"{re.escape(_stem(method, base))}-[0-9a-f]{{{_DIGITS}}}\.safetensors")
+    folder = _folder(app)
+    names = folder.iterdir() if folder.is_dir() else ()
+    found = [file for file in names if form.fullmatch(file.name) and file.is_file()]
+    if not found:
+        return None
+    newest = max(found, key=lambda file: (file.stat().st_mtime_ns, file.name))
+    if len(found) > 1:
+        app.output.note(f"note: {len(found)} editors are there; taken is the newest, {newest.name}")
+    return newest
+
+
+def _put_in_its_place(
+    app: App, trained: "TrainedEditor", checkpoint: "Checkpoint"
+) -> tuple[Path, str]:
+    """Write an editor where `create` looks for it, beside those that are there; its sha256."""
+    folder = _folder(app)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as made:
+        fresh = Path(made) / "editor.safetensors"
+        digest = trained.write(fresh)
+        stem = _stem(trained.label.method, checkpoint)
+        target = folder / f"{stem}-{digest[:_DIGITS]}.safetensors"
+        fresh.replace(target)
+    return target, digest
+
+
+def _folder(app: App) -> Path:
+    return app.config.home / "editors"
+
+
+def _stem(method: str, checkpoint: "Checkpoint") -> str:
+    return f"{method}-{checkpoint.fingerprint[:_DIGITS]}"
 
 
 def _require_trainable(method: object, name: str) -> None:
@@ -106,27 +137,16 @@ def _require_trainable(method: object, name: str) -> None:
         )
 
 
-def _require_free(target: Path) -> None:
-    """Refuse a place that cannot be written to before the work, not after it."""
-    from ...patches.errors import InputError, TargetExists
-
-    if target.exists() or target.is_symlink():
-        raise TargetExists(f"{target} is already there", hint="name a file that is not there yet")
-    if not target.parent.is_dir():
-        raise InputError(f"{target.parent} is not a folder", hint="make it, or name another")
-
-
-def _requests(app: App, options: dict[str, Any]) -> "tuple[EditRequest, ...]":
-    from ...patches.requests import parse_requests
-
+def _requests(app: App, options: dict[str, Any]) -> Drawn:
     specs, file = options["specs"], options["file"]
     if bool(specs) == bool(file):
         raise click.UsageError("give --data NAME[:FILE] or --requests FILE")
     if file:
         if options["count"] or options["skip_bad"]:
             raise click.UsageError("--count and --skip-bad go with --data")
-        return parse_requests(file.read_bytes(), name=file.name)
+        return Drawn(requests_in(file))
     found: list[EditRequest] = []
+    left_out = 0
     for number, spec in enumerate(specs, 1):
         some = requests_from(
             spec,
@@ -136,8 +156,9 @@ def _requests(app: App, options: dict[str, Any]) -> "tuple[EditRequest, ...]":
             part="training",
             note=app.output.note,
         )
-        found += [replace(request, id=f"{number}:{request.id}") for request in some]
-    return tuple(found)
+        found += [replace(request, id=f"{number}:{request.id}") for request in some.requests]
+        left_out += some.left_out
+    return Drawn(tuple(found), left_out)
 
 
 def _settings(options: dict[str, Any]) -> dict[str, str]:
@@ -147,7 +168,9 @@ def _settings(options: dict[str, Any]) -> dict[str, str]:
     return given
 
 
-def _show(app: App, label: "Label", target: Path, digest: str, seconds: float) -> None:
+def _show(
+    app: App, label: "Label", target: Path, digest: str, seconds: float, left_out: int
+) -> None:
     app.output.data(
         "editor",
         {
@@ -157,6 +180,7 @@ def _show(app: App, label: "Label", target: Path, digest: str, seconds: float) -
             "method": label.method,
             "base": label.base,
             "data": dict(label.data),
+            "left_out": left_out,
             "hyperparameters": dict(label.hyperparameters),
             "steps": label.steps,
             "kept": label.kept,

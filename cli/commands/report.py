@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..app import App
-from ..files import write_new
+from ..files import NEW, require_free, require_parent, write_new
 from ..options import declare
+from ..scoring import stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PICTURES = (".svg", ".png")
 TABLES = (".md", ".csv")
+TAKEN = f"{NEW}, or exchange it with --force"
 
 
 class NewFile(click.Path):
@@ -72,6 +74,8 @@ def command(
     from ...patches.reports.comparison import compare
     from ..comparison_table import as_rows, on_terminal, show_bars, show_table
 
+    for file in filter(None, (picture, out)):
+        require_parent(file)
     named = [name.strip() for name in measures.split(",")] if measures else []
     subjects = [_subject(app, patch) for patch in app.patches(references, to_read=True)]
     comparison = compare(subjects, suites=suites, measures=[name for name in named if name])
@@ -114,10 +118,9 @@ def _subject(app: App, patch: "Patch") -> "Subject":
 def _retention(info: "EvaluationInfo") -> "Mapping[str, Sequence[Point]]":
     """The points of a retention by measure, read from its attestation; cases are numbers there."""
     from ...patches.reports.comparison import Point
-    from ...registry.attestations import Attestation
 
     found: dict[str, list[Point]] = {}
-    for score in Attestation.from_bytes(info.path.read_bytes()).evaluation.scores:
+    for score in stored(info).scores:
         if score.case.isascii() and score.case.isdigit() and len(score.case) < 10:
             point = Point(max(1, int(score.case)), score.before, score.after)
             found.setdefault(score.measure, []).append(point)
@@ -129,6 +132,9 @@ def _write(
 ) -> None:
     from ...patches.reports.texts import to_csv, to_markdown
 
+    for target in (out, picture):
+        if target is not None and not force:
+            require_free(target, hint=TAKEN)
     made = {}
     if out is not None:
         text = to_csv(comparison) if out.suffix == ".csv" else to_markdown(comparison)
@@ -141,7 +147,7 @@ def _write(
         if force:
             _exchange(file, data)
         else:
-            write_new(file, [data])
+            write_new(file, [data], hint=TAKEN)
 
 
 def _exchange(target: Path, data: bytes) -> None:

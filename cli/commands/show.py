@@ -10,7 +10,7 @@ from ..app import App, held, is_folder
 from ..harm import warn
 from ..options import declare
 from ..output import moment
-from ..scoring import show_means
+from ..scoring import show_evaluation, show_means, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ...patches.format.patch import Patch
     from ...registry.registry import BuildInfo, EvaluationInfo, TransferInfo, VersionInfo
 
+CURVE = "retention"
+"""The suite of which each point is shown, after so many edits, and never a mean of them."""
 SHOWN = 10
 """Builds and transfers that people see; the JSON document has more of them."""
 KNOWN = 1000
@@ -44,7 +46,7 @@ def command(app: App, reference: str) -> None:
             "digest": patch.digest,
             "manifest": patch.manifest.to_json(),
             "requests": [request.to_json() for request in patch.requests],
-            "evaluations": [score.to_json() for score in scores],
+            "evaluations": [_score_to_json(score) for score in scores],
             "holds_malicious": harm,
             **_life_to_json(life),
         },
@@ -207,10 +209,20 @@ def _show_operations(app: App, patch: "Patch") -> None:
     )
 
 
+def _score_to_json(info: "EvaluationInfo") -> dict[str, Any]:
+    """The evaluation, of a curve with all of its points."""
+    if info.suite != CURVE:
+        return info.to_json()
+    return {**info.to_json(), "points": [dict(vars(score)) for score in stored(info).scores]}
+
+
 def _show_scores(app: App, evaluations: "list[EvaluationInfo]") -> None:
     for info in evaluations:
         origin = "measured here" if info.origin == "here" else f"as published at {info.origin}"
         app.output.line()
         app.output.line(f"scores of the suite {info.suite}, {origin}, {info.created}")
         app.output.line(f"on the base with fingerprint {info.base[:12]}…")
-        show_means(app.output, info.means)
+        if info.suite == CURVE:
+            show_evaluation(app.output, stored(info))
+        else:
+            show_means(app.output, info.means)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..app import App
-from ..data import part_option
+from ..data import Drawn, part_option, requests_from, skip_bad_option
 from ..model_options import (
     device_option,
     seed_option,
@@ -16,7 +16,9 @@ from ..model_options import (
     statistics_option,
 )
 from ..options import RegularFile, declare
-from ..output import Output, counted
+from ..output import counted
+from ..requests import requests_in
+from ..sweep_table import Judgement, judge, setting, show_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,15 +27,6 @@ if TYPE_CHECKING:
     from ...patches.progress import Progress
     from ...patches.requests import EditRequest
     from ...patches.sweep import Plan, Trial
-
-COLUMNS = {
-    "reliability": "reliability.exact-match",
-    "generalization": "generalization.exact-match",
-    "locality": "locality.exact-match",
-    "ES": "rome.es",
-    "PS": "rome.ps",
-    "NS": "rome.ns",
-}
 
 
 class Layers(click.ParamType[tuple[int, ...]]):
@@ -70,6 +63,7 @@ class Layers(click.ParamType[tuple[int, ...]]):
     help="The data set that the edits are drawn from.",
 )
 @part_option("training")
+@skip_bad_option
 @click.option("--requests", "file", type=RegularFile(), help="JSONL file of requests instead.")
 @click.option(
     "--count", type=click.IntRange(1), default=10, show_default=True, help="Edits a layer, at most."
@@ -96,7 +90,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
 
     plugins.load("methods", options["method"])
     recipe = Recipe(options["method"], settings_of(options["settings"]), options["seed"])
-    offered = _requests(options)
+    offered, left_out = _requests(app, options)
     with app.progress() as progress:
         model = load_model(app.base(options["base"]), device=options["device"])
         plan = Plan.of(model, recipe, options["layers"])
@@ -107,26 +101,31 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         resources = Resources(KeyStatistics(app.config.cache / "statistics", options["statistics"]))
         trials: list[Trial] = []
         for trial in sweep(model, requests, plan, resources, perf_counter, progress):
-            app.output.note(f"{plan.field}={_text(trial)}: {trial.seconds:.1f} s an edit")
+            app.output.note(f"{setting(plan, trial)}: {trial.seconds:.1f} s an edit")
             trials.append(trial)
-    _show(app.output, options, requests, plan, trials)
+    judgement = judge(trials)
+    drawn = Drawn(requests, left_out)
+    app.output.data("sweep", _document(options, drawn, plan, trials, judgement))
+    show_sweep(app.output, plan, trials, judgement)
 
 
-def _requests(options: dict[str, Any]) -> "tuple[EditRequest, ...]":
+def _requests(app: App, options: dict[str, Any]) -> Drawn:
     """All that may be chosen from, in the order of the seed; a file's in its own."""
-    from ...patches.datasets import halves, load, sample
-    from ...patches.errors import RequestRefused
-    from ...patches.requests import parse_requests
+    from ...patches.datasets import sample
 
     if options["file"]:
-        found = parse_requests(options["file"].read_bytes(), name=options["file"].name)
-        if not found:
-            raise RequestRefused(f"{options['file'].name} holds no request")
-        return found
-    whole = load(options["data"]).requests
-    evaluation, training = halves(whole)
-    part = {"all": whole, "evaluation": evaluation, "training": training}[options["part"]]
-    return sample(part, len(part), options["seed"])
+        if options["skip_bad"]:
+            raise click.UsageError("--skip-bad goes with --data")
+        return Drawn(requests_in(options["file"]))
+    found, left_out = requests_from(
+        options["data"],
+        None,
+        options["seed"],
+        options["skip_bad"],
+        part=options["part"],
+        note=app.output.note,
+    )
+    return Drawn(sample(found, len(found), options["seed"]), left_out)
 
 
 def _chosen(
@@ -142,63 +141,28 @@ def _chosen(
     return tuple(offered[: options["count"]])
 
 
-def _show(
-    output: Output,
+def _document(
     options: dict[str, Any],
-    requests: "Sequence[EditRequest]",
+    drawn: Drawn,
     plan: "Plan",
     trials: "Sequence[Trial]",
-) -> None:
-    from ...patches.sweep import criterion, score_of
-
-    measures = criterion(trials)
-    scores = [score_of(trial, measures) for trial in trials]
-    best = max(range(len(trials)), key=lambda index: scores[index] or -1.0)
-    found = scores[best] is not None
-    setting = f"{plan.field}={_text(trials[best])}" if found else None
-    output.data(
-        "sweep",
-        {
-            "method": options["method"],
-            "base": options["base"],
-            "seed": options["seed"],
-            "requests": [request.id for request in requests],
-            "criterion": measures,
-            "best": setting,
-            "trials": [
-                {**asdict(trial), "means": _after(trial), "score": score}
-                for trial, score in zip(trials, scores, strict=True)
-            ],
-        },
-    )
-    shown = {
-        name: key for name, key in COLUMNS.items() if any(key in each.means for each in trials)
+    judgement: Judgement,
+) -> dict[str, Any]:
+    best = judgement.best
+    return {
+        "method": options["method"],
+        "base": options["base"],
+        "seed": options["seed"],
+        "requests": [request.id for request in drawn.requests],
+        "left_out": drawn.left_out,
+        "criterion": judgement.measures,
+        "best": None if best is None else setting(plan, trials[best]),
+        "trials": [
+            {
+                **asdict(trial),
+                "means": {name: mean.after for name, mean in trial.means.items()},
+                "score": score,
+            }
+            for trial, score in zip(trials, judgement.scores, strict=True)
+        ],
     }
-    rows = [
-        [
-            _text(trial),
-            *(_after(trial).get(key) for key in shown.values()),
-            score,
-            trial.seconds,
-            "best" if found and index == best else "",
-        ]
-        for index, (trial, score) in enumerate(zip(trials, scores, strict=True))
-    ]
-    output.table([plan.field, *shown, "score", "s", ""], rows)
-    for trial in trials:
-        if trial.error:
-            output.note(f"warning: at {plan.field}={_text(trial)}, {trial.error}")
-    if found:
-        names = {key: name for name, key in COLUMNS.items()}
-        words = ", ".join(names[each] for each in measures)
-        output.line(f"\nscore: harmonic mean of {words}\nuse it with: --set {setting}")
-    else:
-        output.note("warning: there is no layer at which every request could be carried out")
-
-
-def _after(trial: "Trial") -> dict[str, float]:
-    return {name: mean.after for name, mean in trial.means.items()}
-
-
-def _text(trial: "Trial") -> str:
-    return ",".join(map(str, trial.layers))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import RequestRefused
+from ..errors import LimitExceeded, RequestRefused
 from ..requests import EditRequest
 
 _WHERE = "it"
@@ -96,9 +96,9 @@ def as_request(values: Mapping[str, Any]) -> EditRequest:
     """
     try:
         return EditRequest.parse(values, where=_WHERE)
-    except RequestRefused as error:
+    except (RequestRefused, LimitExceeded) as error:
         message = error.message.removeprefix(f"{_WHERE}: ")
-        raise RequestRefused(message, why=error.why, hint=error.hint) from None
+        raise type(error)(message, why=error.why, hint=error.hint) from None
 
 
 def as_spelled_in(prompt: str, subject: str) -> str:

@@ -21,4 +21,5 @@ class Jsonl:
 
 
 def _request(record: Record) -> EditRequest:
-    return as_request({"id": str(record.number), **record.values})
+    number = {} if "id" in record else {"id": str(record.number)}
+    return as_request({**record.values, **number})

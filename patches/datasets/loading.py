@@ -31,20 +31,22 @@ def load(spec: str, *, skip_bad: bool = False) -> DataSet:
 
 
 def text_for_perplexity() -> str:
-    """The text that ships: paragraphs of WikiText-2's validation split, one a line."""
-    return resources.files(__package__).joinpath("shipped", "text.txt").read_text("utf-8")
+    """The text that ships: paragraphs of WikiText-2's test split, one a line."""
+    return resources.files(__package__).joinpath("shipped", "text.txt").read_text("utf-8").strip()
 
 
 def _loader(name: str) -> Loader:
     try:
         kind: type[Loader] = plugins.load("datasets", name)
     except PluginMissing as error:
-        hint = "name a form first, as in jsonl:FILE"
+        hint = "check the spelling; a file goes after its form, as in jsonl:FILE"
         raise PluginMissing(error.message, why=error.why, hint=hint) from None
     return kind()
 
 
 def _read(file: Path) -> bytes:
+    if not file.exists():
+        raise InputError(f"{file} does not exist", hint="name a file that is there after NAME:")
     if not file.is_file():
         raise InputError(f"{file} is not a regular file", hint="name a file after NAME:")
     with file.open("rb") as stream:

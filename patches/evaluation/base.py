@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 FORMAT = "weightpatch.evaluation/1"
+CURVE = "retention"
+"""The suite whose cases are points of a curve, numbers of edits."""
 
 Seen = TypeVar("Seen")
 
@@ -55,9 +57,12 @@ class Evaluation:
     environment: Mapping[str, str]
 
     def means(self) -> dict[str, Mean]:
-        """Average each measure over cases (of means over prompts), and add the aggregates."""
+        """Average each measure over cases (of means over prompts), and add the aggregates.
+
+        The points of a curve are never averaged: of a retention it gives the last, after all edits.
+        """
         scores: dict[str, list[Score]] = {}
-        for score in self.scores:
+        for score in _last_point(self.scores) if self.suite == CURVE else self.scores:
             scores.setdefault(score.measure, []).append(score)
         return _with_aggregates({measure: _mean(found) for measure, found in scores.items()})
 
@@ -179,6 +184,13 @@ def _named(progress: Progress, what: str) -> Progress:
 def _definitions(measures: Mapping[str, Measure], scored: set[str]) -> dict[str, str]:
     made = {name for name, (parts, _) in AGGREGATES.items() if scored.issuperset(parts)}
     return {name: measures[name].definition for name in sorted(scored | made)}
+
+
+def _last_point(scores: Sequence[Score]) -> list[Score]:
+    """The scores after most edits; a case that is no number is no point."""
+    points = [score for score in scores if score.case.isascii() and score.case.isdigit()]
+    last = max((score.case for score in points), key=int, default="")
+    return [score for score in points if score.case == last]
 
 
 def _mean(scores: Iterable[Score]) -> Mean:

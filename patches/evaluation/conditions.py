@@ -3,7 +3,7 @@
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
@@ -11,16 +11,18 @@ from typing import Any, Self
 from ..errors import GateFailed, InputError
 from ..format.names import quoted
 from .base import Mean
-from .measures import AGGREGATES, MEASURES
+from .definitions import ANSWERS, EFFICIENCY, RETENTION, TEXT
+from .measures import MEASURES
 
 EXACT = ".exact-match"
+ROME = "rome."
 MAX_CONDITIONS = 100
 
 SHORT_NAMES: Mapping[str, str] = MappingProxyType(
     {name.removesuffix(EXACT): name for name in MEASURES if name.endswith(EXACT)}
-    | {name.rpartition(".")[2]: name for name in AGGREGATES}
+    | {name.removeprefix(ROME): name for name in MEASURES if name.startswith(ROME)}
 )
-"""Short names of measures: `locality` for `locality.exact-match`, `score` for `rome.score`."""
+"""Short names of measures: `locality` for `locality.exact-match`, `es` for `rome.es`."""
 
 COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
     {
@@ -30,6 +32,12 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
         "<": operator.lt,
         "=": operator.eq,
     }
+)
+_SCORED_BY = (
+    (ANSWERS, "--suite requests scores it, where a request has prompts for it"),
+    (TEXT, "--suite text scores it"),
+    (RETENTION, "--retention 1,10,50 scores it, for a version made as a sequence"),
+    (EFFICIENCY, "create measures it when it makes a version; see weightpatch show"),
 )
 _CONDITION = re.compile(
     r"\s*([^\s<>=]+)\s*(>=|<=|>|<|=)\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*"
@@ -95,8 +103,21 @@ class Verdict:
 
 
 def full_name(measure: str) -> str:
-    """The measure that a short name stands for; any other name as it is."""
-    return SHORT_NAMES.get(measure, measure)
+    """The measure that a name or short name stands for, in capitals or not; any other as it is."""
+    folded = measure.casefold()
+    return SHORT_NAMES.get(folded, folded if folded in MEASURES else measure)
+
+
+def require_measures(conditions: Sequence[Condition], others: Collection[str] = ()) -> None:
+    """Raise InputError for a measure that is neither ours nor one of those of other suites."""
+    short = {name: shorter for shorter, name in SHORT_NAMES.items()}
+    for condition in conditions:
+        if condition.measure not in MEASURES and condition.measure not in others:
+            known = (short.get(name, name) for name in dict.fromkeys([*MEASURES, *others]))
+            raise InputError(
+                f"no score is called {quoted(condition.measure)}",
+                hint=f"known are {', '.join(known)}",
+            )
 
 
 def parse_gate(text: str) -> tuple[Condition, ...]:
@@ -126,10 +147,20 @@ def judge(
 
 
 def require_met(verdicts: Sequence[Verdict], label: str) -> None:
-    """Raise GateFailed, with all that failed, unless every verdict is met."""
+    """Raise GateFailed, with all that failed, unless every verdict is met.
+
+    Its hint says what scores the measures that were not scored.
+    """
     failed = [verdict for verdict in verdicts if not verdict.met]
+    unscored = dict.fromkeys(one.condition.measure for one in failed if one.value is None)
     if failed:
         raise GateFailed(
             f"{label} does not pass the gate",
             why="it fails " + ", ".join(map(str, failed)),
+            hint="; ".join(f"{name}: {_scored_by(name)}" for name in unscored) or None,
         )
+
+
+def _scored_by(measure: str) -> str:
+    found = (hint for measures, hint in _SCORED_BY if measure in measures)
+    return next(found, "the suite that was asked has no score of it for these requests")

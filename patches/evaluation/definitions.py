@@ -121,7 +121,7 @@ TEXT: Mapping[str, Measure] = MappingProxyType(
         "perplexity": Measure(
             "exp of the mean over a text's tokens of -log p, the text read in at most 32 windows "
             "of 256 tokens, the first of each not counted (as Yang et al. 2024, arXiv:2402.09656, "
-            "watch for the collapse of an edited model); at most exp(700).",
+            "watch for the collapse of an edited model); at most exp(690).",
             high=inf,
         ),
         "perplexity.drift": Measure(

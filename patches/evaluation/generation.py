@@ -9,6 +9,7 @@ from transformers import DynamicCache
 
 from ..digests import sha256
 from ..errors import NonFinite
+from ..methods.running.sampling import text_tokens
 from .logits import context_length, inference, require_fits
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def write(
     length = min(sampling.length, context_length(model) or sampling.length)
     wanted = [max(0, length - len(prompt)) for prompt in prompts]
     generators = [sampling.generator(prompt) for prompt in prompts]
-    allowed = _text_tokens(model, tokenizer)
+    allowed = text_tokens(model, tokenizer)
     rows = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     cache = DynamicCache(config=model.config)
@@ -84,8 +85,3 @@ def _draw(logits: torch.Tensor, top_k: int, generators: Sequence[torch.Generator
         for row, generator in zip(chances, generators, strict=True)
     ]
     return index.gather(1, torch.stack(drawn))
-
-
-def _text_tokens(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> torch.Tensor:
-    plain = set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)
-    return torch.tensor(sorted(index for index in plain if index < model.config.vocab_size))

@@ -5,6 +5,9 @@ for the rest. Nothing that a file says is believed unless its line carries the d
 the place of computation, the question and the answer together.
 """
 
+import errno
+import os
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +46,7 @@ class Journal:
     def put(self, answers: Iterable[tuple[object, object]]) -> None:
         """Append answers to questions; those that JSON cannot spell, as infinity, are left out.
 
-        A file that cannot be written costs time later, no more.
+        A file that cannot be written, or is no regular one, costs time later, no more.
         """
         if self._file is None:
             return
@@ -53,10 +56,9 @@ class Journal:
                 lines.append(_canonical([question, answer, self._digest(question, answer)]) + b"\n")
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            if self._file.exists() and self._file.stat().st_size > MAX_BYTES:
-                return
-            with self._file.open("ab", buffering=0) as stream:
-                stream.write(b"\n" + b"".join(lines))  # a torn line before it stays alone
+            with open(self._file, "ab", buffering=0, opener=_regular) as stream:
+                if os.fstat(stream.fileno()).st_size <= MAX_BYTES:
+                    stream.write(b"\n" + b"".join(lines))  # a torn line before it stays alone
 
     def forget(self) -> None:
         """Drop everything that is kept."""
@@ -67,8 +69,11 @@ class Journal:
 
     def _read(self, file: Path) -> dict[bytes, Any]:
         try:
-            data = file.read_bytes() if file.stat().st_size <= MAX_BYTES else b""
+            with open(file, "rb", opener=_regular) as stream:
+                data = stream.read(MAX_BYTES + 1)
         except OSError:
+            return {}
+        if len(data) > MAX_BYTES:
             return {}
         known = {}
         for line in filter(None, data.split(b"\n")):
@@ -103,6 +108,15 @@ def open_journal(
         "environment": place,
     }
     return Journal(folder / f"{sha256(_canonical(label))}.jsonl", label)
+
+
+def _regular(path: str, flags: int) -> int:
+    """Open a regular file; a link, a pipe or a device is an OSError, and none is waited for."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
 
 
 def _canonical(value: object) -> bytes:

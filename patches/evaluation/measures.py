@@ -10,6 +10,10 @@ MEASURES: Mapping[str, Measure] = MappingProxyType({**ANSWERS, **TEXT, **EFFICIE
 """By name, in the order in which they are shown."""
 
 
+LARGEST = 1e300
+"""No score is larger, so that millions of them have a mean."""
+
+
 def exact_match(found: Sequence[int], expected: Sequence[int]) -> float:
     """1 if all tokens are the expected ones, else 0."""
     return float(tuple(found) == tuple(expected))
@@ -37,7 +41,10 @@ def mean(values: Sequence[float]) -> float:
 
 def harmonic_mean(values: Sequence[float]) -> float:
     """Return n / Σ 1/x, or 0 if one of the values is 0."""
-    return 0.0 if min(values) <= 0 else len(values) / math.fsum(1 / value for value in values)
+    least = min(values)
+    if least <= 0:
+        return 0.0
+    return least * (len(values) / math.fsum(least / value for value in values))
 
 
 AGGREGATES: Mapping[str, tuple[tuple[str, ...], Callable[[Sequence[float]], float]]] = (

@@ -1,13 +1,12 @@
 """Read an evaluation that came from outside."""
 
-import math
 import re
 from typing import Any
 
 from ..errors import LimitExceeded, ManifestError
 from ..format.fields import Fields
 from .base import FORMAT, Evaluation, Score
-from .measures import MEASURES
+from .measures import LARGEST, MEASURES
 
 MAX_SCORES = 2_000_000
 MAX_ENTRIES = 1_000
@@ -68,8 +67,8 @@ def _score(record: object) -> Score:
 
 
 def _number(value: object, measure: str) -> float:
-    if type(value) not in (int, float) or not _is_finite(value):
-        raise ManifestError(f"a score of {measure!r} must be a finite number")
+    if type(value) not in (int, float) or not abs(value) <= LARGEST:  # type: ignore[arg-type]
+        raise ManifestError(f"a score of {measure!r} must be a number of at most {LARGEST:g}")
     known = MEASURES.get(measure)
     if known and not known.low <= value <= known.high:  # type: ignore[operator]
         raise ManifestError(f"a score of {measure!r} must lie in {known.low:g} to {known.high:g}")
@@ -98,10 +97,3 @@ def _name(text: str) -> str:
     if not _NAME.fullmatch(text) or len(text) > 100:
         raise ManifestError(f"{text!r} is not a name as in rome.es")
     return text
-
-
-def _is_finite(value: object) -> bool:
-    try:
-        return math.isfinite(value)  # type: ignore[arg-type]
-    except OverflowError:
-        return False

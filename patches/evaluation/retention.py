@@ -24,7 +24,7 @@ from ..methods.running.borrowing import borrowed
 from ..operations.base import Widening
 from ..progress import Progress, silent
 from ..requests import EditRequest
-from .base import Evaluation, Score, suite_digest
+from .base import CURVE, Evaluation, Score, suite_digest
 from .definitions import RETENTION, Measure
 from .environment import environment
 from .journal import open_journal
@@ -40,7 +40,7 @@ Rewind = Callable[[Sequence[Step]], None]
 class Retention:
     """The suite by name; unlike others it looks at a version's steps, not at two models."""
 
-    name: ClassVar[str] = "retention"
+    name: ClassVar[str] = CURVE
     measures: ClassVar[Mapping[str, Measure]] = RETENTION
 
     def score(
@@ -61,15 +61,17 @@ def retention(
 ) -> Evaluation:
     """Score a version that was made as a sequence after about so many edits, and after all.
 
-    Each of `counts` (1, 2, 5, 10, 20, … by default) is rounded up to the end of a batch. The
-    weights are those that `apply` would write for the operations until then; the model is
-    afterwards bit for bit as it was. What was seen is kept in `folder`, so that a run that was
-    stopped is taken up again. Raises RequestRefused for a version that is no sequence or a count
-    below 1, ManifestError if its steps contradict it, BaseMismatch, Unsupported, NonFinite,
-    LimitExceeded.
+    Each of `counts` (1, 2, 5, 10, 20, … by default) is rounded up to the end of a batch, as
+    `points_of` says. The weights are those that `apply` would write for the operations until then;
+    the model is afterwards bit for bit as it was. What was seen is kept in `folder`, so that a run
+    that was stopped is taken up again. Raises RequestRefused for a version that is no sequence or a
+    count below 1 or above the number of requests, ManifestError if its steps contradict it,
+    BaseMismatch, Unsupported, NonFinite, LimitExceeded.
     """
     steps, requests, suite = steps_of(patch), patch.requests, RequestProbes()
-    points = _points(list(accumulate(step.requests for step in steps)), counts)
+    ends = list(accumulate(step.requests for step in steps))
+    wanted = {*points_of(steps, counts).values(), ends[-1]}
+    points = {end: ends.index(end) + 1 for end in sorted(wanted)}
     journals = {
         done: open_journal(folder, model, suite.name, patch=f"{patch.digest} {done}")
         for done in points
@@ -106,13 +108,22 @@ def retention(
     )
 
 
-def _points(ends: Sequence[int], counts: Iterable[int] | None) -> dict[int, int]:
-    """After how many edits to look, and how many batches these are; after all in any case."""
-    wanted = [*(_LADDER if counts is None else counts)]
+def points_of(steps: Sequence[Step], counts: Iterable[int] | None = None) -> dict[int, int]:
+    """After how many edits to look for each count: at the first end of a batch that reaches it.
+
+    Raises RequestRefused for a count below 1 or above the number of edits.
+    """
+    ends = list(accumulate(step.requests for step in steps))
+    wanted = [each for each in _LADDER if each <= ends[-1]] if counts is None else list(counts)
     if min(wanted, default=1) < 1:
         raise RequestRefused("retention is scored after 1 edit at least")
-    found = {min((end for end in ends if end >= count), default=ends[-1]) for count in wanted}
-    return {end: ends.index(end) + 1 for end in sorted(found | {ends[-1]})}
+    if max(wanted, default=1) > ends[-1]:
+        raise RequestRefused(
+            f"retention cannot be scored after {max(wanted)} edits",
+            why=f"the sequence has {ends[-1]}",
+            hint=f"name numbers from 1 to {ends[-1]}; after all it is scored in any case",
+        )
+    return {count: next(end for end in ends if end >= count) for count in wanted}
 
 
 @contextmanager

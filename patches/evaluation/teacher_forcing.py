@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _BLOCK = 64
+_LEAST, _MOST = -1e6, 1e-6
+"""Of what is recalled as log p: 0 but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _recalled(item: Forced, journal: Journal) -> Observed | None:
     fits = all(isinstance(part, list) and len(part) == len(item.target) for part in answer)
     if not fits or any(type(token) is not int or token < 0 for token in argmax):
         return None
-    if any(type(value) not in (int, float) for value in log_probs):
+    if any(type(value) not in (int, float) or not _LEAST <= value <= _MOST for value in log_probs):
         return None
     return Observed(item.target, tuple(argmax), tuple(map(float, log_probs)))
 

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..datasets.loading import text_for_perplexity
 from ..digests import sha256
 from ..errors import RequestRefused
 from ..progress import Progress, silent
@@ -23,13 +23,12 @@ from .teacher_forcing import observe_forced
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-SHIPPED = Path(__file__).parents[1] / "datasets" / "shipped" / "text.txt"
 WINDOW = 256
 WINDOWS = 32
 DRAWN = Sampling()
 _CASE = "text"
 _POSITIONS = 16
-_HIGHEST = 700.0
+_HIGHEST = 690.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class TextSuite:
     measures: ClassVar[Mapping[str, Measure]] = TEXT
 
     def __init__(self, text: str | None = None, sampling: Sampling = DRAWN) -> None:
-        self.text = _shipped() if text is None else text
+        self.text = text_for_perplexity() if text is None else text
         self.sampling = sampling
 
     @property
@@ -170,7 +169,7 @@ class TextSuite:
 
 
 def perplexity(log_probs: Sequence[float]) -> float:
-    """exp of the mean of -log p, at most exp(700), which a float still holds."""
+    """exp of the mean of -log p, at most exp(690), which still is a score."""
     return math.exp(min(-math.fsum(log_probs) / len(log_probs), _HIGHEST))
 
 
@@ -197,7 +196,3 @@ def _fluency(request: EditRequest, before: TextSeen, after: TextSeen) -> Score:
 
 def _prompts(request: EditRequest) -> tuple[str, ...]:
     return request.generation or (request.text,)
-
-
-def _shipped() -> str:
-    return SHIPPED.read_text(encoding="utf-8").strip() if SHIPPED.is_file() else ""

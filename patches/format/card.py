@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..evaluation.base import Mean
+from ..evaluation.base import CURVE, Mean
 from ..evaluation.measures import MEASURES
+from ..reports.texts import size
 from ..requests import EditRequest
 from .front_matter import LIBRARY, Scored, front_matter
 from .manifest import BaseRecord, Manifest
@@ -96,15 +97,24 @@ def _scores(evaluations: Sequence[Scored]) -> Iterable[str]:
     yield "As the publisher measured them, before the edit and after."
     header = ["measure", "before", "after", "cases", "what it means"]
     for scored in evaluations:
-        yield f"Suite {escape(scored.suite)}:"
+        after = ", after all edits of the sequence" if scored.suite == CURVE else ""
+        yield f"Suite {escape(scored.suite)}{after}:"
         yield table(header, [_score(measure, mean) for measure, mean in scored.means.items()])
 
 
 def _score(measure: str, mean: Mean) -> list[str]:
-    before = "" if mean.before is None else f"{mean.before:.4f}"
     known = MEASURES.get(measure)
+    unit = known.unit if known else ""
+    before = "" if mean.before is None else _shown(mean.before, unit)
     definition = escape(known.definition, 1_000) if known else ""
-    return [escape(measure), before, f"{mean.after:.4f}", str(mean.cases), definition]
+    return [escape(measure), before, _shown(mean.after, unit), str(mean.cases), definition]
+
+
+def _shown(value: float, unit: str) -> str:
+    """A number with its unit; bytes as kB, MB or GB."""
+    if unit == "B":
+        return size(value)
+    return f"{value:.2f} {unit}" if unit else f"{value:.4f}"
 
 
 def _provenance(manifest: Manifest) -> str:

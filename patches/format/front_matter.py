@@ -40,9 +40,9 @@ class Scored(Protocol):
 def front_matter(manifest: Manifest, evaluations: Sequence[Scored]) -> str:
     """Write the block between and with its lines of hyphens; text in it is plain ASCII names.
 
-    Each evaluation becomes a result of the model index, its means after the edit the metrics, with
-    the digest of what was asked as the revision of the data set. A base without a Hub id is left
-    out, so that no foreign model of that name is claimed.
+    Each evaluation becomes a result of the model index, its means after the
+    edit the metrics, with the digest of what was asked as the revision of the data set. A base
+    without a Hub id is left out, so that no foreign model of that name is claimed.
     """
     import yaml
 

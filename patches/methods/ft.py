@@ -9,7 +9,6 @@ target alone under teacher forcing: Zhang et al. 2024 (arXiv:2401.01286).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -25,7 +24,7 @@ from ..operations.lowrank import LowRank
 from ..progress import Progress
 from ..requests import EditRequest
 from .base import Edit, Resources
-from .checks import require
+from .checks import LARGEST, require
 from .locating.default_layers import default_layer
 from .sequence import in_sequence
 from .tuning.above import Above
@@ -53,7 +52,10 @@ class FineTuningHyperparameters(DescentHyperparameters):
         super().__post_init__()
         require(self.layer >= 0, "layer is 0 or more")
         bound = self.norm_constraint
-        require(bound is None or 0 < bound < inf, "norm_constraint is above 0, or none")
+        require(
+            bound is None or 0 < bound <= LARGEST,
+            f"norm_constraint is above 0 and at most {LARGEST:g}, or none",
+        )
         require(self.rank is None or 1 <= self.rank <= MAX_RANK, f"rank is 1 to {MAX_RANK}")
 
 

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-import numpy as np
 import torch
 
 from ..checkpoints.models import EditableModel
-from .checks import require
+from .checks import LARGEST, require
 from .hypernetworks.conditioner import Conditioner
 from .hypernetworks.settings import TrainingHyperparameters
 from .hypernetworks.trainable import EditorHyperparameters, EditorMethod
@@ -45,9 +44,11 @@ class KnowledgeEditorTraining(TrainingHyperparameters):
         super().__post_init__()
         require(1 <= self.width <= 4096, "width is 1 to 4096")
         for name in ("rate", "margin"):
-            require(0 < getattr(self, name) < np.inf, f"{name} is above 0")
+            require(
+                0 < getattr(self, name) <= LARGEST, f"{name} is above 0 and at most {LARGEST:g}"
+            )
         for name in ("multiplier", "multiplier_rate"):
-            require(0 <= getattr(self, name) < np.inf, f"{name} is 0 or more")
+            require(0 <= getattr(self, name) <= LARGEST, f"{name} is 0 to {LARGEST:g}")
 
 
 class Lagrangian:

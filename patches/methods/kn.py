@@ -9,7 +9,8 @@ the neurons of its models are hardly ever below 0; in gated MLPs they are as oft
 is the sign of the neuron at the prompt, without which the edit would turn against itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -18,21 +19,18 @@ import torch
 from numpy.typing import NDArray
 
 from ..checkpoints.models import EditableModel
-from ..errors import RequestRefused
+from ..errors import LimitExceeded, RequestRefused
 from ..operations.entries import Entries
 from ..operations.sparse import Sparse
 from ..progress import Progress
 from ..requests import EditRequest
 from .base import Edit, Resources
-from .checks import require
+from .checks import LARGEST, require
 from .locating.attribution import attributions
 from .running.borrowing import borrowed
 from .running.prefixes import sample_prefixes
-from .running.prompts import Row, tokenise
+from .running.prompts import Row, answered, tokenise
 from .sequence import in_sequence
-
-Neurons = Mapping[int, NDArray[np.int64]]
-"""Indices of neurons, sorted, by layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +66,7 @@ class KnHyperparameters:
         require(0 <= self.prefixes <= 100, "prefixes is 0 to 100")
         require(1 <= self.prefix_length <= 100, "prefix_length is 1 to 100")
         for name in ("old_weight", "new_weight"):
-            require(0 <= getattr(self, name) < np.inf, f"{name} is 0 or more")
+            require(0 <= getattr(self, name) <= LARGEST, f"{name} is 0 to {LARGEST:g}")
 
 
 class KnowledgeNeurons:
@@ -99,7 +97,7 @@ class KnowledgeNeurons:
         """Carry out the requests one after another, each on the model edited by those before.
 
         One sparse operation a request and layer. A request without an old target has the base's
-        likeliest token in its place. Raises RequestRefused, NonFinite.
+        likeliest token in its place. Raises RequestRefused, LimitExceeded, NonFinite.
         """
         settings = hyperparameters
         with borrowed(model):
@@ -114,10 +112,7 @@ class KnowledgeNeurons:
             ) -> Edit:
                 (request,) = batch
                 old = answers[request.id]
-                rows = [
-                    Row(row.ids, row.subject, old)
-                    for row in _rows(model, request, prefixes, settings)
-                ]
+                rows = _rows(model, request, old, prefixes, settings)
                 found, signs = _knowledge_neurons(model, rows, settings, told)
                 update = _update(model, old, _target(model, request), settings)
                 return Edit(
@@ -166,17 +161,20 @@ def _last_state(model: EditableModel, row: Row) -> torch.Tensor:
 def _rows(
     model: EditableModel,
     request: EditRequest,
+    old: tuple[int, ...],
     prefixes: Sequence[str],
     settings: KnHyperparameters,
 ) -> list[Row]:
-    """The prompt, and others that ask for the same."""
+    """The prompt with the old answer, and others that ask for the same and leave it room."""
     if settings.paraphrases and request.paraphrases:
         texts = [request.text, *(probe.prompt for probe in request.paraphrases)]
-        return [tokenise(model, "{}", text) for text in texts]
-    return [
-        tokenise(model, request.prompt, request.subject, prefix=prefix)
-        for prefix in ("", *prefixes)
-    ]
+        return [answered(model, tokenise(model, "{}", text), old) for text in texts]
+    prompt, subject = request.prompt, request.subject
+    rows = [answered(model, tokenise(model, prompt, subject), old)]
+    for prefix in prefixes:
+        with suppress(LimitExceeded):
+            rows.append(answered(model, tokenise(model, prompt, subject, prefix=prefix), old))
+    return rows
 
 
 def _knowledge_neurons(

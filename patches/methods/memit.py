@@ -18,7 +18,7 @@ from ..checkpoints.models import EditableModel
 from ..progress import Progress
 from ..requests import EditRequest
 from .base import Edit, Resources
-from .checks import require
+from .checks import LARGEST, require
 from .locating.default_layers import default_layers
 from .locating.rank_one import Whitener
 from .locating.spreading import Solve, SpreadHyperparameters, spread
@@ -36,7 +36,10 @@ class MemitHyperparameters(SpreadHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 < self.covariance_weight < np.inf, "covariance_weight is above 0")
+        require(
+            0 < self.covariance_weight <= LARGEST,
+            f"covariance_weight is above 0 and at most {LARGEST:g}",
+        )
         require(0 <= self.shrinkage <= 1, "shrinkage is 0 to 1")
 
 

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
 
 from ..checkpoints.models import EditableModel
-from .checks import require
+from .checks import LARGEST, require
 from .hypernetworks.settings import TrainingHyperparameters
 from .hypernetworks.trainable import EditorHyperparameters, EditorMethod
 from .hypernetworks.training import Scores
@@ -38,8 +37,10 @@ class MendTraining(TrainingHyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(1 <= self.rank <= 4096, "rank is 1 to 4096")
-        require(0 < self.rate < np.inf, "rate is above 0")
-        require(0 < self.edit_weight < np.inf, "edit_weight is above 0")
+        for name in ("rate", "edit_weight"):
+            require(
+                0 < getattr(self, name) <= LARGEST, f"{name} is above 0 and at most {LARGEST:g}"
+            )
 
 
 @dataclass(frozen=True)

@@ -22,42 +22,31 @@ from ..requests import EditRequest
 from .base import Edit, Resources
 from .checks import require
 from .locating.default_layers import default_layer
+from .locating.hyperparameters import LocateHyperparameters
 from .locating.locate import locate, mean_key, require_editable
 from .locating.rank_one import Whitener
-from .locating.value import ValueHyperparameters
 from .running.borrowing import borrowed
 from .running.prefixes import sample_prefixes
+from .running.prompts import require_rows
 from .sequence import in_sequence
 from .statistics.key_statistics import KeyStatistics
 
 
 @dataclass(frozen=True, kw_only=True)
-class RomeHyperparameters(ValueHyperparameters):
+class RomeHyperparameters(LocateHyperparameters):
     """What ROME can be told; raises RequestRefused for numbers outside their range."""
 
     layer: int
     """The layer whose MLP is edited, counted from 0."""
-    prefixes: int = 5
-    """How many sampled texts are set before the prompt, beside the bare prompt."""
-    prefix_length: int = 8
-    """Tokens in each."""
-    bare_weight: float = 0.5
-    """Weight of the bare prompt in the mean key; the prompts with prefixes share the rest."""
     consistent: bool = True
     """R-ROME: the mean key stands in all places; no for ROME as published, with the bare prompt's
     key in the denominator."""
-    statistics_tokens: int = 6_000
-    """From how many tokens the covariance of the keys is estimated."""
     shrinkage: float = 0.1
     """How far the covariance is drawn to a multiple of the identity: 0 not at all, 1 wholly."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.layer >= 0, "layer is 0 or more")
-        require(0 <= self.prefixes <= 100, "prefixes is 0 to 100")
-        require(1 <= self.prefix_length <= 100, "prefix_length is 1 to 100")
-        require(0 < self.bare_weight <= 1, "bare_weight is above 0 and at most 1")
-        require(100 <= self.statistics_tokens <= 10**7, "statistics_tokens is 100 to 10000000")
         require(0 <= self.shrinkage <= 1, "shrinkage is 0 to 1")
 
 
@@ -89,10 +78,11 @@ class Rome:
         """Carry out the requests one after another, each on the model edited by those before.
 
         One rank-one operation a request, in their order, all on the same weight. Raises
-        RequestRefused, NonFinite, and what `KeyStatistics` raises.
+        RequestRefused, LimitExceeded, NonFinite, and what `KeyStatistics` raises.
         """
         settings = hyperparameters
         require_editable(model, settings.layer)
+        require_rows(model, requests)
         name = model.tensor_name(settings.layer)
         with borrowed(model):
             whitener, sources = _whitener(model, settings, resources.statistics, progress)

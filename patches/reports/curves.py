@@ -35,7 +35,7 @@ def curves_height(curves: Curves, versions: int, width: float) -> float:
     """Inches that panels and legend take; `width` is that of the sheet."""
     if not curves:
         return 0.0
-    return _TITLE + _PLOT + _AXIS + _LINE * -(-versions // _columns(width)) + MARGIN
+    return _TITLE + _PLOT + _AXIS + _LINE * -(-versions // _columns(width))
 
 
 def curve_panels(sheet: Sheet, curves: Curves, labels: Sequence[str]) -> None:

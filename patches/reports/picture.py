@@ -9,8 +9,8 @@ from ..errors import InputError, PluginMissing
 from .bars import bar_panels, bars_height
 from .comparison import Comparison
 from .curves import curve_panels, curves_height, curves_of
+from .foot import Foot
 from .sheet import GREY, INK, LEAST_WIDTH, MARGIN, Sheet, plain, width_of
-from .texts import BEFORE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,6 @@ MAX_PANELS = 24
 _LONGEST = 44
 _PANEL = 2.05
 _ACROSS = 4
-_FOOT = 0.3
 _STYLE: Any = {
     "svg.hashsalt": "weightpatch",
     "svg.fonttype": "path",
@@ -87,7 +86,7 @@ def _saved(figure: "Figure", kind: str) -> bytes:
 
 
 def _figure(comparison: Comparison) -> "Figure":
-    """Bars above, curves below them, and a line that explains the marks.
+    """Bars above, curves below them, and lines that explain the marks and warn.
 
     All is placed by hand: the solver behind matplotlib's layouts breaks ties by memory address.
     """
@@ -97,12 +96,13 @@ def _figure(comparison: Comparison) -> "Figure":
     left = max(map(width_of, labels)) + 0.3
     width = max(left + across * _PANEL + MARGIN, LEAST_WIDTH if curves else 0.0)
     heights = (bars_height(down, len(labels)), curves_height(curves, len(labels), width))
-    sheet = Sheet.blank(width, sum(heights) + _FOOT + 2 * MARGIN)
+    foot = Foot.of(comparison, width)
+    sheet = Sheet.blank(width, sum(heights) + foot.height + 2 * MARGIN)
     if comparison.columns:
         bar_panels(sheet, comparison, labels, left=left, across=across)
     if curves:
         curve_panels(sheet.below(heights[0]), curves, labels)
-    _explain(sheet, comparison)
+    foot.draw(sheet)
     return sheet.figure
 
 
@@ -114,13 +114,3 @@ def _labels(comparison: Comparison) -> list[str]:
         + (f" ({plain(subject.method, 16)})" if len(methods) > 1 else "")
         for subject in (row.subject for row in comparison.rows)
     ]
-
-
-def _explain(sheet: Sheet, comparison: Comparison) -> None:
-    base = f" on {plain(comparison.base, 60)}" if comparison.base else ""
-    x, y = MARGIN / sheet.width, MARGIN / sheet.height
-    if comparison.columns:
-        sheet.figure.text(x, y, "|", color=GREY, fontsize=11, weight="bold", va="baseline")
-        sheet.figure.text(x + 0.1 / sheet.width, y, f"{BEFORE}{base}", fontsize=8)
-    elif base:
-        sheet.figure.text(x, y, base.strip(), fontsize=8)

@@ -33,11 +33,11 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def heading(measure: str) -> str:
-    """A short name for a column: `reliability`, `ES`, `locality, by token`."""
+    """A short name for a column: `reliability`, `ES`, `locality (tokens)`."""
     if measure in _HEADINGS:
         return _HEADINGS[measure]
     if measure.endswith(".token-mean"):
-        return f"{measure.removesuffix('.token-mean')}, by token"
+        return f"{visible(measure.removesuffix('.token-mean'), 40)} (tokens)"
     return visible(measure.removesuffix(".exact-match"), 40)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from ...patches.evaluation.measures import AGGREGATES, MEASURES
+from ...patches.evaluation.measures import MEASURES
 from ...patches.format.names import quoted
 from ..database import schema
 from ..errors import QueryRefused
@@ -18,13 +18,13 @@ def require_known(connection: Connection, conditions: Sequence[ScoreCondition]) 
     """Raise QueryRefused for a measure that is neither ours nor in any evaluation here."""
     for condition in conditions:
         name = condition.measure
-        if name in MEASURES or name in AGGREGATES:
+        if name in MEASURES:
             continue
         mean = schema.mean.c
         if connection.scalar(select(mean.measure).where(mean.measure == name).limit(1)) is None:
             raise QueryRefused(
                 f"no score is called {quoted(name)}",
-                why=f"known are {', '.join([*MEASURES, *AGGREGATES])}",
+                why=f"known are {', '.join(MEASURES)}",
                 hint=f"or in short: {', '.join(SHORT_NAMES)}",
             )
 

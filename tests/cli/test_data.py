@@ -22,7 +22,7 @@ def own(tmp_path):
 
 
 def ids(*arguments, **options) -> list[str]:
-    return [request.id for request in requests_from(*arguments, **options)]
+    return [request.id for request in requests_from(*arguments, **options).requests]
 
 
 def test_without_a_count_all_are_taken():
@@ -54,14 +54,17 @@ def test_bad_records_are_left_out_when_asked_and_counted(own):
     assert ids(own, None, 0, True, note=notes.append) == ["a", "b", "c"]
     (note,) = notes
     assert "1 left out, the first for line 4: subject" in note
+    assert requests_from(own, None, 0, True).left_out == 1
+    assert requests_from(own, 2, 0, True).left_out == 1
+    assert requests_from("counterfact", 2, 0, True).left_out == 0
 
 
 @click.command()
 @data_options
 def asks(**options):
     """A command that says which records it was given."""
-    requests = requests_of_options(options, Output(as_json=False))
-    click.echo(" ".join(request.id for request in requests))
+    drawn = requests_of_options(options, Output(as_json=False))
+    click.echo(" ".join(request.id for request in drawn.requests))
 
 
 def test_a_command_with_the_options_gets_the_requests():
@@ -98,6 +101,28 @@ def test_create_takes_requests_from_one_place(run_command):
 def test_data_that_cannot_be_had_is_one_error(desk):
     create = ("create", "rome", "base", "--name", "a/b")
     assert "zsre:FILE" in desk.fails(1, "E_FAILED", *create, "--data", "zsre")
+
+
+def test_a_name_that_is_spelt_wrongly_is_answered_with_those_that_are_there(desk):
+    told = desk.fails(
+        1, "E_PLUGIN", "create", "rome", "base", "--name", "a/b", "--data", "counterfct"
+    )
+    assert "counterfact, jsonl, knowedit, zsre" in told
+    assert "next: check the spelling" in told
+
+
+def test_a_file_that_is_not_there_is_said_not_to_be(desk, tmp_path):
+    spec = f"zsre:{tmp_path / 'nofile.json'}"
+    told = desk.fails(1, "E_FAILED", "create", "rome", "base", "--name", "a/b", "--data", spec)
+    assert "nofile.json does not exist" in told
+
+
+def test_a_file_without_a_request_is_named_with_what_to_write(desk, tmp_path):
+    (tmp_path / "none.jsonl").write_text("\n\n")
+    line = ("create", "rome", "base", "--name", "a/b", "--requests", tmp_path / "none.jsonl")
+    told = desk.fails(1, "E_REQUEST", *line)
+    assert "none.jsonl holds no request" in told
+    assert "next: write one a line" in told
 
 
 @pytest.mark.slow

@@ -7,7 +7,9 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from weightpatch.cli.questions import questions
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.errors import RequestRefused
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.requests import EditRequest, Probe
 from weightpatch.registry.registry import Registry
@@ -76,6 +78,7 @@ def test_each_suite_is_asked_judged_and_stored(sequence, folder, run_command, tm
     error = json.loads(found.stderr)["error"]
     assert error["code"] == "E_GATE"
     assert error["why"] == "it fails perplexity<9.0 (not scored)"
+    assert error["hint"] == "perplexity: --suite text scores it"
     document = json.loads(found.stdout)
     suites = [one["suite"] for one in document["evaluations"]]
     assert suites == ["requests", "jsonl", "retention"]
@@ -90,6 +93,19 @@ def test_each_suite_is_asked_judged_and_stored(sequence, folder, run_command, tm
     with Registry.open(home=tmp_path / "home", actor="tester") as registry:
         stored = registry.evaluations("acme/two")
     assert [one.suite for one in stored] == ["retention", "jsonl", "requests"]
+
+    (shown,) = [
+        one
+        for one in json.loads(run_command("show", "acme/two", "--json").stdout)["evaluations"]
+        if one["suite"] == "retention"
+    ]
+    last = [one for one in shown["points"] if one["case"] == "2"]
+    assert {name: mean["after"] for name, mean in shown["means"].items()} == {
+        one["measure"]: one["after"] for one in last
+    }
+    table = run_command("show", "acme/two").stdout
+    assert "after edits" in table
+    assert "retention.reliability" not in table
 
     passed = run_command("eval", place, "--base", folder, "--gate", "locality<=1")
     assert passed.returncode == 0, passed.stderr
@@ -107,6 +123,7 @@ def test_each_suite_is_asked_judged_and_stored(sequence, folder, run_command, tm
         (2, "is no list of numbers", ["--retention", "1,x"]),
         (2, "after 1 edit at least", ["--retention", "0,1"]),
         (2, "is not a condition on a score", ["--gate", "locality=>1"]),
+        (2, "no score is called 'generalisation'", ["--gate", "generalisation>=0.9"]),
     ],
 )
 def test_what_cannot_be_asked_is_refused_at_once(desk, tmp_path, status, said, arguments):
@@ -117,3 +134,14 @@ def test_what_cannot_be_asked_is_refused_at_once(desk, tmp_path, status, said, a
     assert found.returncode == status
     assert said in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_counts_beyond_the_sequence_are_refused_and_rounded_ones_told(pico, sequence):
+    with pytest.raises(RequestRefused, match="after 9 edits"):
+        questions(sequence, [], (1, 9), note=print)
+    steps = [{"requests": 2, "operations": {pico.DOWN: 2}}]
+    method = replace(pico.method(), sampled={"steps": steps})
+    at_once = Patch.open(pico.rewrite(sequence, method=method))
+    told: list[str] = []
+    questions(at_once, [], (1, 2), note=told.append)
+    assert told == ["retention is scored after 2 edits: 1 lies inside a batch"]

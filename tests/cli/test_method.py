@@ -85,6 +85,29 @@ def test_hyperparameters_are_shown_with_what_they_are_for(say):
     assert "consistent" in out
 
 
+@pytest.mark.parametrize("name", ["mend", "ke"])
+def test_of_a_trained_method_the_training_settings_are_shown_too(say, base, name):
+    kind = plugins.load("methods", name).TrainingSettings
+    status, out, _ = say("method", "show", name, "--json")
+    assert status == 0
+    listed = json.loads(out)["training"]
+    assert [each["name"] for each in listed] == [field.name for field in dataclasses.fields(kind)]
+    assert all(each["explanation"] for each in listed)
+    assert {each["name"]: each["default"] for each in listed}["steps"] == kind().steps
+    status, out, err = say("method", "show", name, base)
+    assert status == 0, err
+    assert f"weightpatch method train {name} BASE" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("evaluate_every")]
+    assert line.split()[1] == "40"
+
+
+def test_a_method_that_is_not_trained_has_no_training_settings(say):
+    _, out, _ = say("method", "show", "rome", "--json")
+    assert json.loads(out)["training"] is None
+    _, out, _ = say("method", "show", "rome")
+    assert "training" not in out
+
+
 def test_with_a_base_the_defaults_are_those_for_it(say, base):
     status, out, err = say("method", "show", "rome", base, "--json")
     assert status == 0, err

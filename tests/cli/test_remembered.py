@@ -45,3 +45,16 @@ def test_the_base_of_a_build_is_remembered_though_its_patch_is_only_a_folder(sto
     stocked.ok("apply", folder, "--base", stocked.base.path, "--out", tmp_path / "fixed")
     stocked.ok("verify", tmp_path / "fixed", "--full")
     stocked.ok("revert", tmp_path / "fixed", "--out", tmp_path / "again")
+
+
+def test_patches_of_different_bases_are_said_to_be_so(stocked, pico, tmp_path):
+    """Both bases are known; that neither fits both is what is told."""
+    other = pico.base("other", seed=1)
+    folder = pico.patch(other, "acme/elsewhere", seed=5).files["patch.json"].parent
+    stocked.ok("apply", "acme/one", "--base", stocked.base.path, "--out", tmp_path / "first")
+    stocked.ok("apply", folder, "--base", other.path, "--out", tmp_path / "second")
+    for pair in (("acme/one", folder), (folder, "acme/one")):
+        told = stocked.fails(1, "E_BASE", "apply", *pair, "--out", tmp_path / "both")
+        assert "no one base fits both acme/" in told
+        assert "acme/elsewhere" in told
+        assert "known on this machine" not in told

@@ -69,9 +69,12 @@ def test_versions_are_rows_and_measures_columns(scored):
 def test_the_evaluation_counts_that_asked_what_the_others_were_asked(scored):
     (alone,) = scored.json("report", "acme/one")["versions"]
     assert alone["scores"]["reliability.exact-match"] == {"before": 0.5, "after": 0.125, "cases": 1}
-    document = scored.json("report", "acme/one", "acme/two", "--measures", "reliability")
+    document = scored.json("report", "acme/one", "acme/two", "--measures", "Reliability,es")
     assert document["schema"] == "weightpatch.report/1"
-    assert document["columns"] == [{"measure": "reliability.exact-match", "suite": "requests"}]
+    assert document["columns"] == [
+        {"measure": "reliability.exact-match", "suite": "requests"},
+        {"measure": "rome.es", "suite": "requests"},
+    ]
     first = document["versions"][0]
     assert first["scores"]["reliability.exact-match"]["after"] == 1.0
     assert first["asked"]["requests"] == "a" * 64
@@ -115,7 +118,7 @@ def test_files_are_written_whole_and_replaced_only_by_force(scored, tmp_path):
         "",
     )
     assert second["efficiency.seconds"] == "12.5"
-    scored.fails(1, "E_EXISTS", *asked)
+    assert "--force" in scored.fails(1, "E_EXISTS", *asked)
     picture.write_text("old")
     scored.ok(*asked, "--force")
     assert picture.read_bytes() == drawn
@@ -130,7 +133,18 @@ def test_what_cannot_be_reported(scored, tmp_path):
     told = scored.fails(1, "E_FAILED", "report", "acme/one", "--measures", "fluencyy")
     assert "known are reliability.exact-match" in told
     scored.fails(1, "E_FAILED", "report", "acme/one", "--suite", "text")
+    for force in ([], ["--force"]):
+        nowhere = tmp_path / "nowhere" / "a.png"
+        told = scored.fails(1, "E_FAILED", "report", "acme/one", "--picture", nowhere, *force)
+        assert f"there is no folder {nowhere.parent}" in told
+        assert ".a.png" not in told
     scored.fails(1, "E_NOT_FOUND", "report", "acme/three")
+
+
+@pytest.mark.parametrize("command", ["report", "show"])
+def test_a_checkpoint_is_no_version(desk, command):
+    told = desk.fails(1, "E_MANIFEST", command, desk.base.path)
+    assert f"there is no patch.json in {desk.base.path}" in told
 
 
 def test_a_folder_without_a_registry_has_no_scores(desk):

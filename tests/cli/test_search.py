@@ -49,7 +49,9 @@ def test_what_cannot_be_looked_for(stocked):
     assert stocked.run("search", "x", "--before", "sha256:12").returncode == 2
     stocked.fails(1, "E_QUERY", "search", "%")
     stocked.fails(1, "E_QUERY", "search", "--score", "locality=>1")
-    assert "locality" in stocked.fails(1, "E_QUERY", "search", "--score", "loclaity>1")
+    told = stocked.fails(1, "E_QUERY", "search", "--score", "loclaity>1")
+    assert "locality" in told
+    assert told.count("rome.score") == 1
     stocked.fails(1, "E_CHECKPOINT", "search", "--base", "./typo")
     assert "acme/one" in stocked.fails(1, "E_NOT_FOUND", "list", "acme/onee")
     stocked.fails(1, "E_LIMIT", "search", "x" * 2000)

@@ -357,3 +357,31 @@ def test_many_operations_have_the_cosine_of_their_sum(pico):
         found = cosine(one.operations[pico.DOWN], other.operations[pico.DOWN])
         assert time.process_time() - start < 1
         assert found == pytest.approx(expected)
+
+
+def test_patches_of_different_bases_clash_also_where_no_tensor_is_shared(pico):
+    other = pico.base_of({"h.0.weight": pico.tensors()[pico.DOWN]}, "gpt")
+    (other.path / "tokenizer.json").write_text('{"version": "2.0"}')
+    foreign = pico.patch(
+        Checkpoint.open(other.path),
+        "acme/gpt",
+        operations={"h.0.weight": [pico.lowrank((6, 10))]},
+        requests=[pico.OTHER_REQUEST],
+    )
+    own = pico.patch(pico.base())
+    (finding,) = check([own, foreign])
+    assert (finding.severity, finding.where) == ("conflict", "base")
+    assert finding.sentence == "made for different bases: base, and gpt"
+
+
+def test_a_base_of_another_name_may_be_a_copy(pico):
+    own = pico.patch(pico.base())
+    copied = pico.patch(
+        pico.base("copy"),
+        "acme/up",
+        operations={pico.UP: [pico.lowrank((10, 6))]},
+        requests=[pico.OTHER_REQUEST],
+    )
+    (finding,) = check([own, copied])
+    assert finding.severity == "warning"
+    assert finding.sentence.startswith("made for different bases: base, and copy; they have the")

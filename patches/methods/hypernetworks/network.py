@@ -16,7 +16,7 @@ class EditorNetwork(nn.Module, ABC):
 
     @abstractmethod
     def initialise(self, generator: torch.Generator) -> None:
-        """Fill every parameter and buffer, in place; the edit is then plain gradient descent."""
+        """Fill every parameter and buffer, in place; what an edit is then, each network says."""
 
     @abstractmethod
     def changes(

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from ..checks import require
+from ..checks import LARGEST, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +34,8 @@ class TrainingHyperparameters:
         require(1 <= self.layers <= 1000, "layers is 1 to 1000")
         require(1 <= self.steps <= 10**6, "steps is 1 to 1000000")
         require(1 <= self.batch_size <= 1000, "batch_size is 1 to 1000")
-        require(0 < self.learning_rate < np.inf, "learning_rate is above 0")
-        require(0 < self.clip < np.inf, "clip is above 0")
+        require(0 < self.learning_rate <= 1000, "learning_rate is above 0 and at most 1000")
+        require(0 < self.clip <= LARGEST, f"clip is above 0 and at most {LARGEST:g}")
         require(0 <= self.paraphrases <= 100, "paraphrases is 0 to 100")
         require(1 <= self.neighbours <= 100, "neighbours is 1 to 100")
         require(0 < self.held_out <= 0.5, "held_out is above 0 and at most 0.5")

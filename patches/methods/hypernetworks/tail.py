@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ...checkpoints.models import EditableModel
 from ...evaluation.encoding import Forced
+from ...evaluation.logits import require_fits
 from ..running.decoder import Upper, run_up_to
 from .weights import EditedWeight
 
@@ -74,7 +75,12 @@ class Tail:
 
     @torch.no_grad()
     def rows(self, forced: Sequence[Forced]) -> list[Row]:
-        """Run the layers below on rows of tokens, those of like length together."""
+        """Run the layers below on rows of tokens, those of like length together.
+
+        Raises LimitExceeded for a row beyond the context, BaseMismatch for an unknown token.
+        """
+        if forced:
+            require_fits(self.model.model, [each.inputs for each in forced])
         order = sorted(range(len(forced)), key=lambda index: len(forced[index].inputs))
         found: dict[int, Row] = {}
         for start in range(0, len(order), _ROWS_AT_ONCE):

@@ -65,7 +65,10 @@ class _Own(nn.Module):
 
 
 class Transform(EditorNetwork):
-    """The whole network for some weights; at first ΔW = -rate · ∇W, plain gradient descent."""
+    """The whole network for some weights.
+
+    At first [ũ; δ̃] = z: a step of gradient descent, but with u and δ normalised.
+    """
 
     def __init__(self, weights: Sequence[EditedWeight], rank: int, rate: float) -> None:
         super().__init__()

@@ -8,15 +8,17 @@ import torch
 from numpy.typing import NDArray
 
 from ...checkpoints.models import EditableModel
-from ...errors import RequestRefused
+from ...errors import NonFinite, RequestRefused
 from ...progress import Progress
 from ...requests import EditRequest
 from ..running.decoder import Continuation, run_up_to
-from ..running.prompts import align, tokenise
+from ..running.prompts import align, tokenise, tokenise_after
 from ..statistics.second_moment import captured_keys
 from .value import Objective, ValueHyperparameters, find_value
 
 _ESSENCE = "{} is a"
+_LEAST = 1e-15
+"""Of a norm; its square is still a number of float32."""
 
 
 class Located(NamedTuple):
@@ -26,14 +28,17 @@ class Located(NamedTuple):
     residual: NDArray[np.float32]
 
 
-def require_editable(model: EditableModel, layer: int) -> None:
-    """Raise RequestRefused unless there are layers above `layer` to carry on what it says."""
+def require_editable(model: EditableModel, layer: int, *, field: str = "layer") -> None:
+    """Raise RequestRefused unless there are layers above `layer` to carry on what it says.
+
+    `field` is the hyperparameter that named it.
+    """
     if layer >= model.layer_count - 1:
         raise RequestRefused(
             f"layer {layer} cannot be edited",
             why=f"the model has {model.layer_count}, counted from 0, and only attention above a "
             "layer carries on what the subject is given there",
-            hint=f"set layer to {model.layer_count - 2} or less",
+            hint=f"set {field} to {model.layer_count - 2} or less",
         )
 
 
@@ -50,14 +55,11 @@ def locate(
     """The subject's keys at `layer` (Meng et al. 2022, eq. 3) and the residual δ = v* - v (eq. 4).
 
     The length of δ is held against that of the MLP's output, or of the layer's state. Raises
-    RequestRefused, NonFinite.
+    RequestRefused, LimitExceeded, NonFinite; prefixes that leave the prompt no room are left out.
     """
     progress("key", 0, 1)
-    rows = [
-        tokenise(model, request.prompt, request.subject, prefix=prefix, target=request.target)
-        for prefix in ("", *prefixes)
-    ]
-    rows.append(tokenise(model, _ESSENCE, request.subject))
+    essence = tokenise(model, _ESSENCE, request.subject)
+    rows = [*tokenise_after(model, request, prefixes), essence]
     batch = align(rows, model.device)
     with torch.no_grad(), captured_keys(model, [layer]) as captured:
         states = run_up_to(model, layer, batch.ids, batch.mask, batch.positions)
@@ -65,11 +67,24 @@ def locate(
         measured = (
             model.projection(layer)(keys[:1]) if against == "output" else states[0, batch.subject]
         )
+    scale = measured.norm().item()
+    _require_response(layer, keys[0].norm().item(), scale)
     tail = Continuation(model, layer, batch, states)
-    objective = Objective(model, tail, rows, batch, measured.norm().item(), settings)
+    objective = Objective(model, tail, rows, batch, scale, settings)
     progress("key", 1, 1)
     delta = find_value(objective, settings, progress)
     return Located(keys.cpu().numpy(), delta.cpu().numpy())
+
+
+def _require_response(layer: int, key: float, value: float) -> None:
+    """Raise NonFinite for a key or a value, given by its norm, that nothing can be measured by."""
+    if min(key, value) < _LEAST:
+        what = "inner neurons" if key < _LEAST else "output"
+        raise NonFinite(
+            f"layer {layer} does not respond to the subject",
+            why=f"its MLP's {what} at the subject's last token is 0",
+            hint="set another layer, or use an undamaged base",
+        )
 
 
 def mean_key(keys: NDArray[np.float32], bare_weight: float) -> NDArray[np.float32]:

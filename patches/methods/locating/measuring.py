@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...checkpoints.models import EditableModel
 from ...requests import EditRequest
 from ..running.decoder import run_up_to
-from ..running.prompts import Row, align, tokenise
+from ..running.prompts import Row, align, tokenise_after
 from ..statistics.second_moment import captured_keys
 from .locate import mean_key
 
@@ -29,12 +29,11 @@ def measured(
     """Mean keys at `layer` [N, in], and states of `last` on the bare prompts [N, hidden].
 
     Both at the subject's last token, float32. Raises RequestRefused for a subject whose tokens
-    cannot be found.
+    cannot be found, LimitExceeded for a prompt that is too long.
     """
-    texts = ("", *prefixes)
-    size = max(1, _ROWS_AT_ONCE // len(texts))
+    size = max(1, _ROWS_AT_ONCE // (1 + len(prefixes)))
     parts = [
-        _some(model, requests[start : start + size], texts, layer, last, bare_weight)
+        _some(model, requests[start : start + size], prefixes, layer, last, bare_weight)
         for start in range(0, len(requests), size)
     ]
     keys, states = zip(*parts, strict=True)
@@ -45,22 +44,19 @@ def measured(
 def _some(
     model: EditableModel,
     requests: Sequence[EditRequest],
-    texts: Sequence[str],
+    prefixes: Sequence[str],
     layer: int,
     last: int,
     bare_weight: float,
 ) -> _Measured:
-    rows = [
-        _begin(tokenise(model, request.prompt, request.subject, prefix=text))
-        for request in requests
-        for text in texts
-    ]
-    batch = align(rows, model.device)
+    groups = [tokenise_after(model, request, prefixes) for request in requests]
+    batch = align([_begin(row) for group in groups for row in group], model.device)
     with captured_keys(model, [layer]) as captured:
         states = run_up_to(model, last, batch.ids, batch.mask, batch.positions)[:, -1]
-    grouped = captured[layer][:, -1].cpu().numpy().reshape(len(requests), len(texts), -1)
+    bare = np.cumsum([0, *map(len, groups[:-1])])
+    grouped = np.split(captured[layer][:, -1].cpu().numpy(), bare[1:])
     keys = np.stack([mean_key(group, bare_weight) for group in grouped])
-    return keys, states[:: len(texts)].cpu().numpy()
+    return keys, states.cpu().numpy()[bare]
 
 
 def _begin(row: Row) -> Row:

@@ -24,11 +24,12 @@ from ..base import Edit, Resources
 from ..checks import require
 from ..running.borrowing import add, borrowed
 from ..running.prefixes import sample_prefixes
+from ..running.prompts import require_rows
 from ..sequence import in_sequence
 from ..statistics.key_statistics import SecondMoment
+from .hyperparameters import LocateHyperparameters
 from .locate import locate, require_editable
 from .measuring import measured
-from .value import ValueHyperparameters
 
 Solve = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float64]]
 """B [N, in] of a layer's update R·B, given the keys of a batch [in, N] and those of the batches
@@ -36,21 +37,17 @@ before it [in, count]."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpreadHyperparameters(ValueHyperparameters):
+class SpreadHyperparameters(LocateHyperparameters):
     """What the methods that spread edits can be told; raises RequestRefused out of range."""
 
     layers: tuple[int, ...]
     """The layers whose MLPs are edited, counted from 0, lowest first."""
     batch_size: int = 0
     """How many requests are solved together; 0 for all. Batches are carried out in sequence."""
-    prefixes: int = 5
-    """How many sampled texts are set before the prompt, beside the bare prompt."""
-    prefix_length: int = 8
-    """Tokens in each."""
-    bare_weight: float = 0.5
-    """Weight of the bare prompt in the mean key; the prompts with prefixes share the rest."""
-    statistics_tokens: int = 6_000
-    """From how many tokens the covariance of the keys is estimated."""
+    weight_decay: float = 1e-3
+    """μ, the weight of (‖δ‖/‖h‖)²."""
+    clamp: float = 4.0
+    """c, the largest ‖δ‖/‖h‖."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,11 +57,7 @@ class SpreadHyperparameters(ValueHyperparameters):
             all(low < high for low, high in zip(self.layers, self.layers[1:], strict=False)),
             "layers are in increasing order, each once",
         )
-        require(self.batch_size >= 0, "batch_size is 0 or more")
-        require(0 <= self.prefixes <= 100, "prefixes is 0 to 100")
-        require(1 <= self.prefix_length <= 100, "prefix_length is 1 to 100")
-        require(0 < self.bare_weight <= 1, "bare_weight is above 0 and at most 1")
-        require(100 <= self.statistics_tokens <= 10**7, "statistics_tokens is 100 to 10000000")
+        require(0 <= self.batch_size <= 10**6, "batch_size is 0 to 1000000")
 
 
 def spread(
@@ -82,7 +75,7 @@ def spread(
     Each layer gets an operation a batch, of the rank of its number of requests, or several of at
     most MAX_RANK; its keys [N, in] and residuals [N, hidden] are kept as auxiliary arrays. `solver`
     is called once a layer, with what text says about its keys. The model is bit for bit as it was
-    afterwards. Raises RequestRefused, NonFinite, and what `KeyStatistics` raises.
+    afterwards. Raises RequestRefused, LimitExceeded, NonFinite, and what `KeyStatistics` raises.
     """
     _require_room(model, settings, requests)
     with borrowed(model):
@@ -106,8 +99,9 @@ def spread(
 def _require_room(
     model: EditableModel, settings: SpreadHyperparameters, requests: Sequence[EditRequest]
 ) -> None:
-    """Raise RequestRefused unless the layers can be edited, and a batch fits their inputs."""
-    require_editable(model, settings.layers[-1])
+    """Raise InputError unless the layers can be edited, and prompts and a batch fit them."""
+    require_editable(model, settings.layers[-1], field="layers")
+    require_rows(model, requests)
     most = min(_inputs(model, layer) for layer in settings.layers)
     size = min(len(requests), settings.batch_size or len(requests))
     if size > most:

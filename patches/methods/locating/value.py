@@ -11,13 +11,12 @@ Added to that is weight decay μ · (‖δ‖/‖v‖)², and ‖δ‖ is held t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from ...checkpoints.models import EditableModel
 from ...errors import NonFinite
 from ...progress import Progress
-from ..checks import require
+from ..checks import LARGEST, require
 from ..running.decoder import Continuation
 from ..running.prompts import Batch, Row
 
@@ -43,11 +42,11 @@ class ValueHyperparameters:
 
     def __post_init__(self) -> None:
         require(1 <= self.steps <= 1000, "steps is 1 to 1000")
-        for name in ("learning_rate", "clamp"):
-            require(0 < getattr(self, name) < np.inf, f"{name} is above 0")
+        require(0 < self.learning_rate <= 1000, "learning_rate is above 0 and at most 1000")
+        require(0 < self.clamp <= LARGEST, f"clamp is above 0 and at most {LARGEST:g}")
         require(0 <= self.momentum < 1, "momentum is 0 or more and below 1")
         for name in ("loss_threshold", "kl_factor", "weight_decay"):
-            require(0 <= getattr(self, name) < np.inf, f"{name} is 0 or more")
+            require(0 <= getattr(self, name) <= LARGEST, f"{name} is 0 to {LARGEST:g}")
 
 
 @dataclass(frozen=True)
@@ -139,6 +138,8 @@ def find_value(
         (delta.grad,) = torch.autograd.grad(loss.total, delta)
         adam.step()
         with torch.no_grad():
-            delta *= min(1.0, limit / max(delta.norm().item(), limit))
+            norm = delta.norm().item()
+            if norm > limit:
+                delta *= limit / norm
     progress("value", settings.steps, settings.steps)
     return delta.detach()

@@ -1,12 +1,15 @@
 """Prompts as tokens: where the subject ends, where the target begins, and rows of them aligned."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import torch
 
 from ...checkpoints.models import EditableModel
-from ...errors import RequestRefused
+from ...errors import LimitExceeded, RequestRefused
+from ...evaluation.logits import require_fits
+from ...requests import EditRequest
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ def tokenise(
     White space at the seam counts as that one space. The text is tokenised as a whole, and tokens
     are found by the characters that they cover: the subject ends in the last token that begins
     before its end, the target begins with the first that reaches beyond the prompt. Raises
-    RequestRefused if they cannot be told apart.
+    RequestRefused if they cannot be told apart, LimitExceeded if the model does not read as much,
+    BaseMismatch for a token that it does not know.
     """
     before, after = prompt.split("{}", 1)
     upto = f"{prefix}{before}{subject}".rstrip()
@@ -48,8 +52,37 @@ def tokenise(
             hint="give a subject and a target that the model's tokenizer knows",
         )
     if target is None:
-        return Row(ids, within[-1])
-    return Row(ids[: beyond[0]], within[-1], ids[beyond[0] : beyond[-1] + 1])
+        return answered(model, Row(ids, within[-1]), ())
+    row = Row(ids[: beyond[0]], within[-1])
+    return answered(model, row, ids[beyond[0] : beyond[-1] + 1])
+
+
+def answered(model: EditableModel, row: Row, target: tuple[int, ...]) -> Row:
+    """The row with `target`; raises LimitExceeded, BaseMismatch if the model cannot read it."""
+    row = replace(row, target=target)
+    require_fits(model.model, [row.given])
+    return row
+
+
+def tokenise_after(
+    model: EditableModel, request: EditRequest, prefixes: Sequence[str]
+) -> list[Row]:
+    """The request's prompt with its target, then the same after each prefix that leaves it room.
+
+    Raises as `tokenise` does, of the bare prompt.
+    """
+    prompt, subject, target = request.prompt, request.subject, request.target
+    rows = [tokenise(model, prompt, subject, target=target)]
+    for prefix in prefixes:
+        with suppress(LimitExceeded):
+            rows.append(tokenise(model, prompt, subject, prefix=prefix, target=target))
+    return rows
+
+
+def require_rows(model: EditableModel, requests: Sequence[EditRequest]) -> None:
+    """Raise as `tokenise` does, for any of the requests, before there is work to lose."""
+    for request in requests:
+        tokenise(model, request.prompt, request.subject, target=request.target)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,15 @@
 """Text that a model writes by itself, from a generator of its own."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from transformers import DynamicCache
 
 from ...checkpoints.models import EditableModel
 from ...progress import Progress, silent
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @torch.no_grad()
@@ -23,7 +28,7 @@ def sample(
     Tokens are drawn from the model's distribution at temperature 1, or from its `top_k` likeliest;
     only those that stand for text. `generator` is a CPU generator; the global one is left alone.
     """
-    allowed = text_tokens(model)
+    allowed = text_tokens(model.model, model.tokenizer)
     cache = DynamicCache(config=model.model.config)
     rows = starts
     for done in range(length):
@@ -48,14 +53,14 @@ def _draw(logits: torch.Tensor, top_k: int | None, generator: torch.Generator) -
     return index.gather(1, torch.multinomial(best.softmax(-1), 1, generator=generator))
 
 
-def text_tokens(model: EditableModel) -> torch.Tensor:
+def text_tokens(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> torch.Tensor:
     """Ids of tokens that stand for text, and that the model has a row for."""
-    vocabulary = int(model.model.config.vocab_size)
-    plain = set(model.tokenizer.get_vocab().values()) - set(model.tokenizer.all_special_ids)
+    vocabulary = int(model.config.vocab_size)
+    plain = set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)
     return torch.tensor(sorted(index for index in plain if index < vocabulary))
 
 
 def random_tokens(model: EditableModel, rows: int, generator: torch.Generator) -> torch.Tensor:
     """Tokens to begin a text with, drawn from all alike: int64 [rows, 1]."""
-    plain = text_tokens(model)
+    plain = text_tokens(model.model, model.tokenizer)
     return plain[torch.randint(len(plain), (rows, 1), generator=generator)]

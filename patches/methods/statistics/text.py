@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...checkpoints.models import EditableModel
 from ...errors import RequestRefused
@@ -31,14 +33,12 @@ class Text(Protocol):
         """Token ids, int64 [n, length], of which the first in each window does not count."""
 
 
-def text_for(model: EditableModel, file: Path | None, tokens: int) -> Text:
-    """About `tokens` tokens of `file`, or of the model's own writing; raises RequestRefused."""
-    return OwnWriting(model, tokens) if file is None else TextFile(model, file, tokens)
-
-
 @dataclass(frozen=True)
 class OwnWriting:
-    """Many short texts that the model writes, each after a token drawn from all alike."""
+    """Many short texts, of about `tokens` tokens, that the model writes.
+
+    Each begins with a token drawn from all alike.
+    """
 
     model: EditableModel
     tokens: int
@@ -48,11 +48,20 @@ class OwnWriting:
         """Seed, amount and length."""
         return {"kind": "sampled", "seed": _OWN_SEED, "tokens": self.tokens, "window": _OWN_WINDOW}
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the windows."""
+        return -(-self.tokens // (_OWN_WINDOW - 1)), _OWN_WINDOW
+
+    def can_be(self, windows: NDArray[np.int64]) -> bool:
+        """Whether every token is one that the model has."""
+        rows = int(self.model.model.config.vocab_size)
+        return bool((windows >= 0).all() and (windows < rows).all())
+
     def windows(self, progress: Progress) -> torch.Tensor:
         """int64 [n, length], all written at once."""
         generator = torch.Generator().manual_seed(_OWN_SEED)
-        rows = -(-self.tokens // (_OWN_WINDOW - 1))
-        starts = random_tokens(self.model, rows, generator)
+        starts = random_tokens(self.model, self.shape[0], generator)
         return sample(
             self.model, starts, _OWN_WINDOW - 1, generator, progress=progress, phase="own text"
         )

@@ -12,7 +12,6 @@ from typing import Literal
 import torch
 
 from ...checkpoints.models import EditableModel
-from ...errors import LimitExceeded
 from ...requests import EditRequest
 from ..running.prompts import Row, tokenise
 
@@ -53,14 +52,12 @@ def answers(
 ) -> list[Answers]:
     """The requests in blocks whose losses add up to the mean over requests of the mean over tokens.
 
-    Raises RequestRefused, LimitExceeded.
+    Raises RequestRefused, LimitExceeded, BaseMismatch.
     """
     rows = [
         tokenise(model, request.prompt, request.subject, target=request.target)
         for request in requests
     ]
-    for row in rows:
-        _require_fits(model, row)
     return [
         _block(rows[start : start + _ROWS], objective, len(rows), model.device)
         for start in range(0, len(rows), _ROWS)
@@ -82,13 +79,3 @@ def _block(rows: Sequence[Row], objective: Objective, count: int, device: torch.
     ids = torch.tensor([[*each, *[0] * (width - len(each))] for each in given])
     (at, columns), (place, tokens) = (torch.tensor(pairs).T.to(device) for pairs in (places, asked))
     return Answers(ids.to(device), at, columns, place, tokens, torch.tensor(weights, device=device))
-
-
-def _require_fits(model: EditableModel, row: Row) -> None:
-    context = getattr(model.model.config, "max_position_embeddings", None)
-    if isinstance(context, int) and len(row.given) > context:
-        raise LimitExceeded(
-            f"a prompt and its target are {len(row.given) + 1} tokens long",
-            why=f"the model reads {context}",
-            hint="shorten the prompt",
-        )

@@ -8,7 +8,7 @@ import torch
 
 from ...errors import NonFinite
 from ...progress import Progress
-from ..checks import require
+from ..checks import LARGEST, require
 
 Loss = Callable[[], torch.Tensor]
 
@@ -34,8 +34,8 @@ class DescentHyperparameters:
         require(1 <= self.steps <= 10_000, "steps is 1 to 10000")
         require(0 < self.learning_rate <= 1000, "learning_rate is above 0 and at most 1000")
         for name in ("loss_threshold", "weight_decay"):
-            require(0 <= getattr(self, name) < inf, f"{name} is 0 or more")
-        require(self.batch_size >= 0, "batch_size is 0 or more")
+            require(0 <= getattr(self, name) <= LARGEST, f"{name} is 0 to {LARGEST:g}")
+        require(0 <= self.batch_size <= 10**6, "batch_size is 0 to 1000000")
 
 
 def descend(

@@ -11,6 +11,7 @@ from weightpatch.patches.datasets.jsonl import Jsonl
 from weightpatch.patches.datasets.knowedit import KnowEdit
 from weightpatch.patches.datasets.zsre import ZsRE
 from weightpatch.patches.errors import InputError, LimitExceeded
+from weightpatch.patches.requests import MAX_PROBES
 
 LOADERS = (CounterFact, Jsonl, KnowEdit, ZsRE)
 FIELDS = (
@@ -184,3 +185,20 @@ def test_a_file_with_flaws_is_refused_unless_they_are_to_be_skipped(tmp_path, zs
     found = load(f"zsre:{file}", skip_bad=True)
     assert len(found.requests) == 1
     assert [refused.number for refused in found.refused] == [1, 3]
+
+
+def test_a_limit_is_named_by_the_field_alone():
+    record = {
+        "prompt": "The capital of France is",
+        "subject": "France",
+        "target_new": "Lyon",
+        "rephrase_prompt": ["France's capital is"] * (MAX_PROBES + 1),
+    }
+    assert flaw(KnowEdit, record).startswith("record 1: paraphrases has more than")
+
+
+def test_a_record_whose_id_is_null_has_its_number():
+    lines = [{"id": name, "prompt": "{} is", "subject": "x", "target": "y"} for name in (None, "a")]
+    data = b"\n".join(json.dumps(line).encode() for line in [*lines, lines[0]])
+    loaded = Jsonl().read(data, name="file.jsonl")
+    assert [request.id for request in loaded.requests] == ["1", "a", "3"]

@@ -84,6 +84,7 @@ def test_an_unknown_name_is_answered_with_those_that_are_there():
         load("mine.jsonl")
     assert "counterfact, jsonl" in refused.value.why
     assert "jsonl:FILE" in refused.value.hint
+    assert "check the spelling" in refused.value.hint
 
 
 @pytest.mark.parametrize("spec", ["zsre", "jsonl", "jsonl:"])
@@ -107,9 +108,11 @@ def test_a_file_of_nothing_but_flaws_is_refused_with_the_first(tmp_path):
 
 def test_only_a_regular_file_is_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for place in (tmp_path, tmp_path / "pipe", tmp_path / "missing", Path("/dev/zero")):
+    for place in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(InputError, match="not a regular file"):
             load(f"jsonl:{place}")
+    with pytest.raises(InputError, match="missing does not exist"):
+        load(f"zsre:{tmp_path / 'missing'}")
 
 
 def test_a_file_beyond_the_limit_is_refused(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from weightpatch.patches.errors import LimitExceeded, ManifestError
 from weightpatch.patches.evaluation.base import Evaluation, Mean, Score
 from weightpatch.patches.evaluation.measures import MEASURES
+from weightpatch.patches.evaluation.text import perplexity
 
 EVALUATION = Evaluation(
     suite="requests",
@@ -137,3 +138,26 @@ def test_more_entries_than_the_limit_are_refused():
     environment = {str(number): "1" for number in range(1001)}
     with pytest.raises(LimitExceeded, match="more than 1000 entries"):
         Evaluation.from_json({**RECORD, "environment": environment})
+
+
+def test_scores_at_their_bound_have_a_mean():
+    scores = tuple(Score(str(number), "mine", 1e300, -1e300, 1) for number in range(1000))
+    evaluation = replace(EVALUATION, definitions={"mine": "of mine"}, scores=scores)
+    assert Evaluation.from_json(evaluation.to_json()).means()["mine"] == Mean(1e300, -1e300, 1000)
+
+
+def test_the_highest_perplexity_is_a_score():
+    highest = perplexity([-math.inf])
+    scores = (Score("text", "perplexity", highest, highest, 1),)
+    definitions = {"perplexity": MEASURES["perplexity"].definition}
+    evaluation = replace(EVALUATION, definitions=definitions, scores=scores)
+    assert Evaluation.from_json(evaluation.to_json()) == evaluation
+
+
+@pytest.mark.parametrize("number", [1.7e308, -1.7e308, 2e300, 10**400, math.nan, math.inf])
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_number_that_could_have_no_mean_is_refused(number, side):
+    score = {**RECORD["scores"][0], "measure": "mine", side: number}
+    record = {**RECORD, "definitions": {"mine": "of mine"}, "scores": [score]}
+    with pytest.raises(ManifestError, match="'mine'"):
+        Evaluation.from_json(record)

@@ -8,8 +8,10 @@ from weightpatch.patches.evaluation.base import Mean
 from weightpatch.patches.evaluation.conditions import (
     COMPARISONS,
     Condition,
+    full_name,
     judge,
     parse_gate,
+    require_measures,
     require_met,
 )
 from weightpatch.patches.evaluation.measures import mean
@@ -72,6 +74,45 @@ def test_each_suite_that_scored_a_measure_must_meet_its_condition():
     assert refusal.value.why == (
         "it fails reliability.exact-match>=0.9 (it is 0.5), fluency>5.0 (not scored)"
     )
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        *((name, f"rome.{name}") for name in ("es", "em", "ps", "pm", "ns", "nm", "score")),
+        ("ES", "rome.es"),
+        ("Locality", "locality.exact-match"),
+        ("Rome.ES", "rome.es"),
+        ("retention.reliability", "retention.reliability.exact-match"),
+        ("Other", "Other"),
+    ],
+)
+def test_names_of_measures_are_read_in_short_and_in_any_case(short, full):
+    assert full_name(short) == full
+
+
+def test_a_measure_that_nobody_has_is_refused_with_those_there_are():
+    with pytest.raises(InputError, match="no score is called 'generalisation'") as refusal:
+        require_measures(parse_gate("es>0,generalisation>=0.9"), {"kindness"})
+    assert "reliability, reliability.token-mean, generalization" in refusal.value.hint
+    assert refusal.value.hint.endswith(", kindness")
+    require_measures(parse_gate("generalization>=0.9,kindness>0,perplexity<9"), {"kindness"})
+
+
+@pytest.mark.parametrize(
+    ("measure", "told"),
+    [
+        ("perplexity.drift", "--suite text"),
+        ("locality", "--suite requests"),
+        ("retention.locality", "--retention 1,10,50"),
+        ("efficiency.seconds", "create measures it"),
+        ("kindness", "has no score of it"),
+    ],
+)
+def test_what_scores_an_unscored_measure_is_told(measure, told):
+    with pytest.raises(GateFailed) as refusal:
+        require_met(judge(parse_gate(f"{measure}<9"), []), "acme/one@1")
+    assert told in refusal.value.hint
 
 
 def test_a_gate_that_is_met_lets_pass():

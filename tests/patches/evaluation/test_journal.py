@@ -1,8 +1,10 @@
 import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from weightpatch.patches.evaluation import journal as journal_module
 from weightpatch.patches.evaluation.journal import Journal, open_journal
 from weightpatch.patches.evaluation.teacher_forcing import observe
 from weightpatch.patches.requests import Probe
@@ -130,7 +132,11 @@ def test_a_run_that_was_stopped_asks_only_for_the_rest(random_llama, tokenizer, 
 
 @pytest.mark.parametrize(
     "answer",
-    [[1], [[1], [0.5], [0]], [[1], []], [[-1], [0.5]], [["1"], [0.5]], [[1], ["0.5"]], [[1], 0.5]],
+    [
+        *([1], [[1], [-0.5], [0]], [[1], []], [[-1], [-0.5]], [["1"], [-0.5]]),
+        *([[1], ["-0.5"]], [[1], -0.5], [[1], [0.5]], [[1], [-1e7]], [[1], [1.7e308]]),
+        *([[1], [10**15]], [[1], [True]]),
+    ],
 )
 def test_an_answer_that_is_no_observation_is_asked_again(random_llama, tokenizer, file, answer):
     expected = observe(random_llama, tokenizer, PROBES[:1])
@@ -150,3 +156,38 @@ def test_the_journal_of_a_base_is_not_that_of_a_patch_on_it(pico_llama, tmp_path
         open_journal(None, pico_llama, "requests"),
     ):
         assert other.get(QUESTIONS[0]) is None
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a link", "a device", "a folder"])
+def test_what_is_no_regular_file_is_neither_read_nor_written(file, kind):
+    file.parent.mkdir()
+    elsewhere = file.with_name("elsewhere")
+    Journal(elsewhere, LABEL).put([(QUESTIONS[0], [1])])
+    written = elsewhere.read_bytes()
+    {
+        "a pipe": lambda: os.mkfifo(file),
+        "a link": lambda: file.symlink_to(elsewhere),
+        "a device": lambda: file.symlink_to("/dev/zero"),
+        "a folder": file.mkdir,
+    }[kind]()
+    journal = Journal(file, LABEL)
+    assert journal.get(QUESTIONS[0]) is None
+    journal.put([(QUESTIONS[0], [2])])
+    assert elsewhere.read_bytes() == written
+
+
+def test_a_pipe_that_somebody_reads_is_not_written_to(file):
+    file.parent.mkdir()
+    os.mkfifo(file)
+    reader = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    Journal(file, LABEL).put([(QUESTIONS[0], [1])])
+    assert os.read(reader, 100) == b""
+    os.close(reader)
+
+
+def test_a_journal_that_is_too_long_is_not_read(file, monkeypatch):
+    Journal(file, LABEL).put([(QUESTIONS[0], [1])])
+    monkeypatch.setattr(journal_module, "MAX_BYTES", file.stat().st_size)
+    assert kept(file) == [[1], None]
+    monkeypatch.setattr(journal_module, "MAX_BYTES", file.stat().st_size - 1)
+    assert kept(file) == [None, None]

@@ -46,3 +46,9 @@ def test_every_measure_names_its_source_and_every_aggregate_is_a_measure_of_meas
     assert all("et al. 20" in measure.definition for measure in MEASURES.values())
     for name, (parts, _) in AGGREGATES.items():
         assert MEASURES.keys() >= {name, *parts}
+
+
+@pytest.mark.parametrize("least", [5e-324, 1e-308, 1e-100])
+def test_the_harmonic_mean_of_tiny_values_is_tiny(least):
+    assert harmonic_mean([least] * 3) == least
+    assert harmonic_mean([least, 1.0, 1.0]) == pytest.approx(3 * least, rel=1e-12, abs=0)

@@ -6,8 +6,7 @@ import torch
 from weightpatch.patches import plugins
 from weightpatch.patches.draft import Origin, own_terms, write_draft
 from weightpatch.patches.errors import ManifestError, RequestRefused
-from weightpatch.patches.evaluation.base import Evaluation, evaluate
-from weightpatch.patches.evaluation.measures import mean
+from weightpatch.patches.evaluation.base import Evaluation, Score, evaluate
 from weightpatch.patches.evaluation.requests import RequestProbes
 from weightpatch.patches.evaluation.retention import Retention, retention
 from weightpatch.patches.evaluation.steps import steps_of
@@ -142,7 +141,7 @@ def test_the_model_is_bit_for_bit_as_it_was(pico_llama, made):
 
 
 def test_counts_are_rounded_up_to_the_end_of_a_batch_and_the_end_is_always_there(pico_llama, made):
-    found = retention(pico_llama, made(), [1, 2, 99])
+    found = retention(pico_llama, made(), [1, 2])
     assert list(dict.fromkeys(score.case for score in found.scores)) == ["2", "5"]
 
 
@@ -166,9 +165,6 @@ def test_it_is_read_back_and_found_by_its_name(pico_llama, made):
     evaluation = retention(pico_llama, made())
     assert Evaluation.from_json(evaluation.to_json()) == evaluation
     assert plugins.load("suites", "retention") is Retention
-    measure = "retention.locality.token-mean"
-    scores = [score.after for score in evaluation.scores if score.measure == measure]
-    assert evaluation.means()[measure].after == mean(scores)
 
 
 def test_a_version_that_is_no_sequence_has_no_curve(pico_llama, made):
@@ -179,6 +175,20 @@ def test_a_version_that_is_no_sequence_has_no_curve(pico_llama, made):
 def test_a_count_below_one_is_refused(pico_llama, made):
     with pytest.raises(RequestRefused, match="1 edit at least"):
         retention(pico_llama, made(), [0])
+
+
+def test_a_count_above_the_number_of_edits_is_refused(pico_llama, made):
+    with pytest.raises(RequestRefused, match="after 6 edits") as refusal:
+        retention(pico_llama, made(), [1, 6])
+    assert refusal.value.why == "the sequence has 5"
+
+
+def test_a_gate_judges_what_is_left_after_all_edits(pico_llama, made):
+    name = "retention.reliability.token-mean"
+    scores = tuple(Score(str(n), name, 0.0, after, n) for n, after in ((9, 1.0), (10, 0.25)))
+    evaluation = replace(retention(pico_llama, made()), scores=scores)
+    assert evaluation.means()[name].after == 0.25
+    assert replace(evaluation, suite="requests").means()[name].after == 0.625
 
 
 def step(requests=5, **operations):

@@ -120,6 +120,26 @@ def test_every_suite_is_a_result_that_the_hub_reads_and_writes_alike(make_patch)
     assert "| perplexity | 23.5000 | 24.1250 | 9 |" in card
 
 
+def test_of_a_curve_the_last_point_is_named_so(make_patch):
+    curve = {"retention.reliability.exact-match": Mean(0.0, 0.8, 3)}
+    card = write_card(make_patch(), [Scored("retention", "1" * 64, curve), Scored()])
+
+    assert "Suite retention, after all edits of the sequence:" in card
+    assert "| 0.0000 | 0.8000 |" in card
+    assert "weightpatch-retention" in {
+        one.dataset_type for one in ModelCard(card).data.eval_results
+    }
+
+
+def test_numbers_have_their_units(make_patch):
+    means = {"efficiency.peak-memory": 2.5e9, "efficiency.seconds": 12.5, "rome.es": 1.0}
+    scored = Scored(means={name: Mean(None, value, 1) for name, value in means.items()})
+    card = write_card(make_patch(), [scored])
+
+    for shown in ("2.5 GB", "12.50 s", "1.0000"):
+        assert f" |  | {shown} | 1 | " in card
+
+
 def test_a_flood_of_suites_is_cut(make_patch):
     card = write_card(make_patch(), [Scored(f"suite-{n}") for n in range(MAX_SUITES + 5)])
 

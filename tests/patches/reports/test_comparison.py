@@ -111,7 +111,7 @@ def test_numbers_have_three_decimals_and_missing_ones_a_dash():
     assert number(None) == MISSING
     assert number(1e304) == "1e+304"
     assert number(2_500_000_000.0, "B") == "2.5 GB"
-    assert heading("locality.token-mean") == "locality, by token"
+    assert heading("locality.token-mean") == "locality (tokens)"
     assert heading("portability.one-hop.exact-match") == "portability.one-hop"
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import matplotlib as mpl
 import pytest
@@ -16,6 +17,7 @@ from weightpatch.patches.reports.comparison import (
     Subject,
     compare,
 )
+from weightpatch.patches.reports.foot import Foot
 from weightpatch.patches.reports.picture import draw
 from weightpatch.patches.reports.sheet import plain
 
@@ -97,3 +99,19 @@ def test_what_cannot_be_drawn(monkeypatch):
 def test_long_names_are_cut_in_their_middle():
     assert plain("acme/one@1", 20) == "acme/one@1"
     assert plain("organisation/a-long-name@12", 15) == "organis…name@12"
+
+
+def test_the_foot_warns_and_says_what_short_names_mean():
+    shown = Comparison(
+        (Column("rome.es", "requests"), Column("rome.score", "requests")),
+        comparison(1, [Mean(0.0, 0.5, 1)] * 2).rows,
+        ("suite requests: the versions were asked different questions",),
+    )
+    foot = Foot.of(shown, 8.0)
+    assert foot.lines == (
+        "before the edit on b",
+        "ES: new answer likelier than the old one; S: harmonic mean of ES, PS and NS",
+        "Warning: suite requests: the versions were asked different questions",
+    )
+    assert len(Foot.of(shown, 3.0).lines) > 3
+    assert draw(shown, "svg") != draw(replace(shown, warnings=()), "svg")

@@ -30,7 +30,7 @@ bench: $(READY) $(PEERS) $(MODEL) ## measure speed, side by side with others (30
 	$(BIN)/python benchmarks/apply.py $(MODEL) --table docs/performance.md
 	$(BIN)/python benchmarks/registry.py --table docs/performance.md
 
-survey: $(READY) $(MODEL) ## compare all editing methods on the same records (about an hour)
+survey: $(READY) $(MODEL) ## compare all editing methods on the same records (an hour and a half)
 	$(BIN)/python benchmarks/survey.py $(MODEL) --table docs/survey.md
 
 clean: ## remove what make has made

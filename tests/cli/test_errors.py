@@ -55,8 +55,8 @@ def test_a_mistyped_reference_is_guessed(stocked):
 @pytest.mark.parametrize(
     ("code", "arguments"),
     [
-        ("E_PLUGIN", ["create", "rme", "base", "--name", "a/b"]),
-        ("E_NAME", ["create", "rome", "base", "--name", "A/b"]),
+        ("E_PLUGIN", ["create", "rme", "base", "--name", "a/b", "--data", "counterfact"]),
+        ("E_NAME", ["create", "rome", "base", "--name", "A/b", "--data", "counterfact"]),
         ("E_NAME", ["show", "no-namespace"]),
         ("E_REFERENCE", ["show", "acme/one@latest"]),
         ("E_CHECKPOINT", ["create", "rome", ".", "--name", "a/b", "--prompt", "{} is",

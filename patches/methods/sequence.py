@@ -5,12 +5,13 @@ can be looked at as it was after any of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..checkpoints.models import EditableModel
-from ..errors import RequestRefused, Unsupported
+from ..errors import InputError, RequestRefused, Unsupported
 from ..live.parameters import Parameters
 from ..operations.base import Addend, Operation
 from ..progress import Progress, numbered
@@ -41,7 +42,8 @@ def in_sequence(
     made: list[Edit] = []
     with borrowed(model) as keep:
         for number, batch in enumerate(batches, 1):
-            edit = carry_out(batch, made, numbered(progress, number, len(batches)))
+            with _named(batch, requests):
+                edit = carry_out(batch, made, numbered(progress, number, len(batches)))
             for name, operations in edit.operations.items():
                 weight = parameters.find(name)
                 keep(weight)
@@ -53,6 +55,17 @@ def in_sequence(
         auxiliary=_stacked([edit.auxiliary for edit in made]),
         steps=tuple(map(_step, batches, made)) if len(batches) > 1 else (),
     )
+
+
+@contextmanager
+def _named(batch: Sequence[EditRequest], requests: Sequence[EditRequest]) -> Iterator[None]:
+    """Let an error say which one of several requests it is about."""
+    try:
+        yield
+    except InputError as error:
+        if len(batch) == 1 < len(requests):
+            error.message = f"request {batch[0].id}: {error.message}"
+        raise
 
 
 def _batches(requests: Sequence[EditRequest], size: int) -> Iterator[Sequence[EditRequest]]:

@@ -9,8 +9,8 @@ SIZE = 500
 _T = TypeVar("_T")
 
 
-def chunks(items: Iterable[_T], size: int = SIZE) -> Iterator[list[_T]]:
-    """The items in lists of at most `size`."""
+def chunks(items: Iterable[_T], size: int | None = None) -> Iterator[list[_T]]:
+    """The items in lists of at most `size`, or SIZE."""
     rest = iter(items)
-    while part := list(islice(rest, size)):
+    while part := list(islice(rest, size or SIZE)):
         yield part

@@ -16,8 +16,8 @@ from ...patches.format.manifest import Manifest
 from ...patches.format.patch import MANIFEST
 from ...patches.requests import EditRequest
 from ..blobs import BlobStore
-from ..database import schema
-from ..database.batches import SIZE, chunks
+from ..database import batches, schema
+from ..database.batches import chunks
 from ..errors import BlobLost
 from . import provenance, terms
 
@@ -191,6 +191,6 @@ def _in_batches(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]
     """Rows of a query in the order of their ids, read a batch at a time."""
     column = query.selected_columns[0]
     last = 0
-    while rows := connection.execute(query.where(column > last).limit(SIZE)).all():
+    while rows := connection.execute(query.where(column > last).limit(batches.SIZE)).all():
         yield from rows
         last = rows[-1][0]

@@ -6,6 +6,7 @@ import pytest
 from weightpatch.patches.format.patch import Draft, file_record
 from weightpatch.patches.requests import EditRequest, dump_requests
 from weightpatch.registry.blobs import BlobStore
+from weightpatch.registry.database import batches
 from weightpatch.registry.database.connections import Database, locate
 from weightpatch.registry.versions import derived
 from weightpatch.registry.versions.terms import MAX_WORDS
@@ -80,7 +81,7 @@ def test_more_than_one_batch(registry, make_draft, rows, rebuild, tamper, monkey
     before = rows()
     for table in TABLES:
         tamper(f"DELETE FROM {table}")
-    monkeypatch.setattr(derived, "BATCH", 2)
+    monkeypatch.setattr(batches, "SIZE", 2)
     assert rebuild() == 5
     assert rows() == before
 

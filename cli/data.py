@@ -116,8 +116,9 @@ def requests_from(
     data = load(spec, skip_bad=skip_bad)
     if data.refused:
         note(f"{spec}: {len(data.refused)} left out, the first for {data.refused[0]}")
-    evaluation, training = halves(data.requests)
-    requests = {"all": data.requests, "evaluation": evaluation, "training": training}[part]
+    requests = data.requests
+    if part != "all":
+        requests = dict(zip(("evaluation", "training"), halves(requests), strict=True))[part]
     if cases:
         requests = _by_id(requests, cases, spec)
     elif count is not None:

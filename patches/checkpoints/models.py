@@ -72,6 +72,11 @@ class EditableModel:
         """The weight of `projection(layer)`, as stored: [out, in], or [in, out] if transposed."""
         return self.model.get_parameter(f"{self.architecture.module(layer)}.weight")
 
+    def sizes(self, layer: int) -> tuple[int, int]:
+        """Outputs and inputs of `projection(layer)`, however its weight is stored."""
+        rows, columns = self.weight(layer).shape
+        return (columns, rows) if self.architecture.transposed else (rows, columns)
+
     def tensor_name(self, layer: int) -> str:
         """The checkpoint's name of `weight(layer)`; raises CheckpointRefused."""
         return self.stored_name(self.architecture.module(layer))

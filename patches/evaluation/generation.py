@@ -8,9 +8,8 @@ import torch
 from transformers import DynamicCache
 
 from ..digests import sha256
-from ..errors import NonFinite
 from ..methods.running.sampling import text_tokens
-from .logits import context_length, inference, require_fits
+from .logits import context_length, inference, nan_answers, require_fits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -74,10 +73,7 @@ def write(
 def _draw(logits: torch.Tensor, top_k: int, generators: Sequence[torch.Generator]) -> torch.Tensor:
     """One index a row, int64 [rows, 1]."""
     if logits.isnan().any():
-        raise NonFinite(
-            "the model answers with NaN",
-            why="its weights, or a patch on them, have left the range of their type",
-        )
+        raise nan_answers()
     best, index = logits.double().topk(min(top_k, logits.shape[1]))
     chances = best.softmax(-1)
     drawn = [

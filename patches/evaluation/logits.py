@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from ..errors import BaseMismatch, LimitExceeded
+from ..errors import BaseMismatch, LimitExceeded, NonFinite
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -50,6 +50,14 @@ def logits_at(
         ).logits
     flat = output.flatten(0, 1)
     return flat if gathered else flat[index.to(flat.device)]
+
+
+def nan_answers() -> NonFinite:
+    """The error for a model whose logits are no numbers."""
+    return NonFinite(
+        "the model answers with NaN",
+        why="its weights, or a patch on them, have left the range of their type",
+    )
 
 
 @contextmanager

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..errors import InputError, NonFinite, RequestRefused
+from ..errors import InputError, RequestRefused
 from ..progress import Progress, silent
 from ..requests import Probe
 from .encoding import Forced, encode
 from .journal import Journal
-from .logits import inference, logits_at
+from .logits import inference, logits_at, nan_answers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -163,8 +163,5 @@ def _log_probs(logits: torch.Tensor, index: torch.Tensor, tokens: torch.Tensor) 
     norms = torch.cat([block.to(wide).logsumexp(-1) for block in torch.split(logits, _BLOCK)])
     values: list[float] = (logits[index, tokens].to(wide) - norms[index]).tolist()
     if any(map(math.isnan, values)):
-        raise NonFinite(
-            "the model answers with NaN",
-            why="its weights, or a patch on them, have left the range of their type",
-        )
+        raise nan_answers()
     return values

@@ -20,11 +20,11 @@ from ..checkpoints.models import EditableModel
 from ..errors import RequestRefused
 from ..operations.base import Operation
 from ..operations.dense import Dense
-from ..operations.lowrank import LowRank
 from ..progress import Progress
 from ..requests import EditRequest
 from .base import Edit, Resources
 from .checks import LARGEST, require
+from .factors import stored
 from .locating.default_layers import default_layer
 from .sequence import in_sequence
 from .tuning.above import Above
@@ -115,9 +115,7 @@ def train(
 ) -> NDArray[np.float32]:
     """ΔW [out, in] as the descent leaves it, of full rank; raises as `edit` does."""
     blocks = answers(model, requests, settings.objective)
-    rows, columns = model.weight(settings.layer).shape
-    shape = (columns, rows) if model.architecture.transposed else (rows, columns)
-    delta = torch.zeros(shape, device=model.device, requires_grad=True)
+    delta = torch.zeros(model.sizes(settings.layer), device=model.device, requires_grad=True)
 
     def loss_of(index: int) -> Callable[[], torch.Tensor]:
         block = blocks[index]
@@ -139,11 +137,10 @@ def _operation(
 ) -> tuple[Operation, float]:
     """Δ as the checkpoint stores the weight, and the relative error of having cut its rank."""
     if rank is None:
-        stored = delta.T if transposed else delta
-        return Dense(np.ascontiguousarray(stored, dtype="<f4")), 0.0
+        turned = delta.T if transposed else delta
+        return Dense(np.ascontiguousarray(turned, dtype="<f4")), 0.0
     a, b, error = truncated(delta, rank)
-    factors = (b.T, a.T) if transposed else (a, b)
-    return LowRank.snapped(*factors), error
+    return stored(a, b, transposed=transposed), error
 
 
 def _require_layer(model: EditableModel, layer: int) -> None:

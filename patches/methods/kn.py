@@ -29,7 +29,7 @@ from .checks import LARGEST, require
 from .locating.attribution import attributions
 from .running.borrowing import borrowed
 from .running.prefixes import sample_prefixes
-from .running.prompts import Row, answered, tokenise
+from .running.prompts import Row, answered, row_of, tokenise
 from .sequence import in_sequence
 
 
@@ -132,7 +132,7 @@ class KnowledgeNeurons:
 
 
 def _target(model: EditableModel, request: EditRequest) -> tuple[int, ...]:
-    return tokenise(model, request.prompt, request.subject, target=request.target).target
+    return row_of(model, request).target
 
 
 def _old_answer(model: EditableModel, request: EditRequest) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from ..progress import Progress
 from ..requests import EditRequest
 from .base import Edit, Resources
 from .checks import require
+from .factors import stored
 from .sequence import in_sequence
 from .tuning.answers import Answers, answers
 from .tuning.descent import DescentHyperparameters, descend
@@ -197,6 +198,4 @@ def _operation(layer: Any) -> LowRank:  # noqa: ANN401 - a LoraLayer of PEFT
         for factor in (layer.lora_A, layer.lora_B)
     )
     a = up * layer.scaling[_ADAPTER]
-    if layer.fan_in_fan_out:
-        return LowRank.snapped(down.T, a.T)
-    return LowRank.snapped(a, down)
+    return stored(a, down, transposed=layer.fan_in_fan_out)

@@ -13,14 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..checkpoints.models import EditableModel
-from ..operations.lowrank import LowRank
 from ..progress import Progress
 from ..requests import EditRequest
 from .base import Edit, Resources
 from .checks import require
+from .factors import stored
 from .locating.default_layers import default_layer
 from .locating.hyperparameters import LocateHyperparameters
 from .locating.locate import locate, mean_key, require_editable
@@ -98,8 +97,13 @@ class Rome:
                 keys, residual = locate(model, request, prefixes, settings.layer, settings, told)
                 key = mean_key(keys, settings.bare_weight)
                 direction = whitener.direction(key, at=key if settings.consistent else keys[0])
+                operation = stored(
+                    residual[:, None],
+                    direction[None],
+                    transposed=model.architecture.transposed,
+                )
                 return Edit(
-                    operations={name: [_operation(model, residual, direction)]},
+                    operations={name: [operation]},
                     auxiliary={
                         f"{name}::aux.keys": key[None],
                         f"{name}::aux.residuals": residual[None],
@@ -118,19 +122,9 @@ def _whitener(
 ) -> tuple[Whitener, list[Mapping[str, Any]]]:
     """C⁻¹ and what it was estimated from: nothing, if it is wholly shrunk to the identity."""
     if settings.shrinkage == 1:
-        rows, columns = model.weight(settings.layer).shape
-        size = rows if model.architecture.transposed else columns
-        return Whitener(np.eye(size, dtype=np.float32), 1.0), []
+        _, inputs = model.sizes(settings.layer)
+        return Whitener(np.eye(inputs, dtype=np.float32), 1.0), []
     moment = statistics.second_moments(
         model, [settings.layer], settings.statistics_tokens, progress
     )[settings.layer]
     return Whitener(moment.matrix, settings.shrinkage), [moment.record]
-
-
-def _operation(
-    model: EditableModel, residual: NDArray[np.float32], direction: NDArray[np.float64]
-) -> LowRank:
-    """Their outer product, the way round that the checkpoint stores the weight."""
-    if model.architecture.transposed:
-        return LowRank.snapped(direction[:, None], residual[None, :])
-    return LowRank.snapped(residual[:, None], direction[None, :])

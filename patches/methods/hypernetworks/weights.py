@@ -1,14 +1,14 @@
 """Which weights a trained editor edits: the MLP projections of the top layers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from ...arithmetic.grid import MAX_RANK
 from ...checkpoints.models import EditableModel
 from ...errors import NonFinite, RequestRefused
 from ...operations.lowrank import LowRank
+from ..factors import stored_sum
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class EditedWeight:
     in_size: int
     transposed: bool
 
-    def operations(self, left: torch.Tensor, right: torch.Tensor) -> Iterator[LowRank]:
+    def operations(self, left: torch.Tensor, right: torch.Tensor) -> list[LowRank]:
         """Σ_t left_t right_tᵀ for left [t, out] and right [t, in], stored as the weight is.
 
         More than 512 terms make several operations. Raises NonFinite.
@@ -35,10 +35,7 @@ class EditedWeight:
                 f"the editor gives NaN or infinity for {self.tensor}",
                 hint="train it again with a smaller learning_rate",
             )
-        first, second = (right, left) if self.transposed else (left, right)
-        for start in range(0, len(first), MAX_RANK):
-            some = slice(start, start + MAX_RANK)
-            yield LowRank.snapped(first[some].T.cpu().numpy(), second[some].cpu().numpy())
+        return stored_sum(left.cpu().numpy(), right.cpu().numpy(), transposed=self.transposed)
 
 
 def edited_weights(model: EditableModel, layers: int) -> tuple[EditedWeight, ...]:

@@ -9,19 +9,19 @@ method.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...arithmetic.grid import MAX_RANK
 from ...checkpoints.models import EditableModel
 from ...errors import RequestRefused
-from ...operations.lowrank import LowRank
 from ...progress import Progress, numbered
 from ...requests import EditRequest
 from ..base import Edit, Resources
 from ..checks import require
+from ..factors import stored_sum
 from ..running.borrowing import add, borrowed
 from ..running.prefixes import sample_prefixes
 from ..running.prompts import require_rows
@@ -30,6 +30,9 @@ from ..statistics.key_statistics import SecondMoment
 from .hyperparameters import LocateHyperparameters
 from .locate import locate, require_editable
 from .measuring import measured
+
+if TYPE_CHECKING:
+    from ...operations.lowrank import LowRank
 
 Solve = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float64]]
 """B [N, in] of a layer's update R·B, given the keys of a batch [in, N] and those of the batches
@@ -102,7 +105,7 @@ def _require_room(
     """Raise InputError unless the layers can be edited, and prompts and a batch fit them."""
     require_editable(model, settings.layers[-1], field="layers")
     require_rows(model, requests)
-    most = min(_inputs(model, layer) for layer in settings.layers)
+    most = min(model.sizes(layer)[1] for layer in settings.layers)
     size = min(len(requests), settings.batch_size or len(requests))
     if size > most:
         raise RequestRefused(
@@ -110,10 +113,6 @@ def _require_room(
             why=f"a layer to be edited has {most} inputs, and room for as many keys",
             hint=f"set batch_size to {most} or less",
         )
-
-
-def _inputs(model: EditableModel, layer: int) -> int:
-    return int(model.weight(layer).shape[0 if model.architecture.transposed else 1])
 
 
 def _together(
@@ -140,7 +139,10 @@ def _together(
             )
             residuals = (wanted - states) / np.float32(len(layers) - done)
             earlier = np.concatenate([keys[:0], *(edit.auxiliary[stored] for edit in before)])
-            operations[name] = factored(model, residuals, solves[layer](keys.T, earlier.T))
+            solved = solves[layer](keys.T, earlier.T)
+            operations[name] = stored_sum(
+                residuals, solved, transposed=model.architecture.transposed
+            )
             for operation in operations[name]:
                 add(model.weight(layer), operation)
             auxiliary |= {stored: keys, f"{name}::aux.residuals": residuals}
@@ -172,16 +174,3 @@ def _wanted(
     _, states = measured(model, requests, (), last, last, settings.bare_weight)
     wanted: NDArray[np.float32] = states + np.stack(deltas)
     return wanted
-
-
-def factored(
-    model: EditableModel, residuals: NDArray[np.float32], rows: NDArray[np.float64]
-) -> list[LowRank]:
-    """R·B as the checkpoint stores the weight, for R [N, out] and B [N, in]: rank MAX_RANK each."""
-    return [
-        LowRank.snapped(b.T, r) if model.architecture.transposed else LowRank.snapped(r.T, b)
-        for r, b in (
-            (residuals[start : start + MAX_RANK], rows[start : start + MAX_RANK])
-            for start in range(0, len(residuals), MAX_RANK)
-        )
-    ]

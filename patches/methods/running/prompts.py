@@ -64,6 +64,11 @@ def answered(model: EditableModel, row: Row, target: tuple[int, ...]) -> Row:
     return row
 
 
+def row_of(model: EditableModel, request: EditRequest, *, prefix: str = "") -> Row:
+    """The request's prompt with its target; raises as `tokenise` does."""
+    return tokenise(model, request.prompt, request.subject, prefix=prefix, target=request.target)
+
+
 def tokenise_after(
     model: EditableModel, request: EditRequest, prefixes: Sequence[str]
 ) -> list[Row]:
@@ -71,18 +76,17 @@ def tokenise_after(
 
     Raises as `tokenise` does, of the bare prompt.
     """
-    prompt, subject, target = request.prompt, request.subject, request.target
-    rows = [tokenise(model, prompt, subject, target=target)]
+    rows = [row_of(model, request)]
     for prefix in prefixes:
         with suppress(LimitExceeded):
-            rows.append(tokenise(model, prompt, subject, prefix=prefix, target=target))
+            rows.append(row_of(model, request, prefix=prefix))
     return rows
 
 
 def require_rows(model: EditableModel, requests: Sequence[EditRequest]) -> None:
     """Raise as `tokenise` does, for any of the requests, before there is work to lose."""
     for request in requests:
-        tokenise(model, request.prompt, request.subject, target=request.target)
+        row_of(model, request)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class KeyStatistics:
         keys = {layer: _key(model, layer, text) for layer in layers}
         found: dict[int, NDArray[np.float32]] = {}
         for layer, key in keys.items():
-            inputs = _inputs(model, layer)
+            _, inputs = model.sizes(layer)
             matrix = kept.read(_NAME, key, dtype=np.float32, shape=(inputs, inputs))
             if matrix is not None and _can_be(matrix):
                 found[layer] = matrix
@@ -94,10 +94,6 @@ def _can_be(matrix: NDArray[np.float32]) -> bool:
     """Whether a matrix is finite, and symmetric but for rounding."""
     largest = np.abs(matrix).max()
     return bool(np.isfinite(largest) and np.abs(matrix - matrix.T).max() <= _ROUNDING * largest)
-
-
-def _inputs(model: EditableModel, layer: int) -> int:
-    return int(model.weight(layer).shape[0 if model.architecture.transposed else 1])
 
 
 def _key(model: EditableModel, layer: int, text: Text) -> Key:

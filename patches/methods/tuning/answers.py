@@ -13,7 +13,7 @@ import torch
 
 from ...checkpoints.models import EditableModel
 from ...requests import EditRequest
-from ..running.prompts import Row, tokenise
+from ..running.prompts import Row, row_of
 
 Objective = Literal["last", "target"]
 
@@ -54,10 +54,7 @@ def answers(
 
     Raises RequestRefused, LimitExceeded, BaseMismatch.
     """
-    rows = [
-        tokenise(model, request.prompt, request.subject, target=request.target)
-        for request in requests
-    ]
+    rows = [row_of(model, request) for request in requests]
     return [
         _block(rows[start : start + _ROWS], objective, len(rows), model.device)
         for start in range(0, len(rows), _ROWS)

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 import torch
 from method_fixtures import ACTOR, MARIE, PISA
-from weightpatch.patches.arithmetic.grid import MAX_RANK
 from weightpatch.patches.errors import RequestRefused
 from weightpatch.patches.methods.alphaedit import AlphaEdit, AlphaEditHyperparameters
 from weightpatch.patches.methods.base import Resources, Step
 from weightpatch.patches.methods.locating.measuring import measured
-from weightpatch.patches.methods.locating.spreading import factored
 from weightpatch.patches.methods.memit import Memit, MemitHyperparameters
 from weightpatch.patches.methods.running.borrowing import add
 from weightpatch.patches.progress import silent
@@ -133,20 +131,6 @@ def test_a_batch_is_not_a_sequence(method, llama, store):
     name = llama.tensor_name(LAYERS[-1])
     delta = sum(each.rows(0, 32) for each in sequence.operations[name])
     assert not np.allclose(delta, together.operations[name][0].rows(0, 32), atol=1e-3)
-
-
-def test_a_high_rank_is_split():
-    class Stored:
-        class architecture:  # noqa: N801 - stands for an attribute
-            transposed = False
-
-    random = np.random.default_rng(0)
-    residuals = random.standard_normal((MAX_RANK + 3, 4), np.float32)
-    rows = random.standard_normal((MAX_RANK + 3, 600))
-    parts = factored(Stored, residuals, rows)
-    assert [part.size for part in parts] == [MAX_RANK, 3]
-    delta = sum(part.rows(0, 4) for part in parts)
-    np.testing.assert_allclose(delta, residuals.T @ rows, rtol=1e-3, atol=1e-3)
 
 
 def test_a_layer_with_nothing_above_it_is_refused(method, llama, store):

@@ -71,7 +71,7 @@ def _configure(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: A
     # Python's own transaction control would begin late, and never with IMMEDIATE.
     connection.isolation_level = None
     for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+        _patiently(connection, f"PRAGMA {pragma}")
 
 
 def _configure_reader(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - any driver
@@ -82,13 +82,20 @@ def _configure_reader(connection: Any, _entry: ConnectionPoolEntry) -> None:  # 
 
 
 def _begin(connection: Connection) -> None:
-    """Begin, as often as it takes: SQLite's own waiting is not fair, so one may be left out."""
     statement = connection.get_execution_options().get("sqlite_begin", "BEGIN")
-    raw: Any = connection.connection.driver_connection
+    _patiently(connection.connection.driver_connection, statement)
+
+
+def _patiently(connection: Any, statement: str) -> None:  # noqa: ANN401 - any driver
+    """Execute, as often as it takes while others write.
+
+    SQLite's own waiting is not fair, so one may be left out; and it does not wait at all where two
+    turn a database to WAL at once.
+    """
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            raw.execute(statement)
+            connection.execute(statement)
         except sqlite3.OperationalError as error:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise

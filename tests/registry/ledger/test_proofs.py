@@ -149,7 +149,7 @@ def test_a_changed_export_is_found(history):
     assert verified(*lines[:2], *lines[3:]).broken == 3
     assert verified(*lines[1:]).broken == 1
     assert verified(lines[1], lines[0], *lines[2:]).broken == 1
-    assert verified(lines[0], lines[1].replace(b"ada", b"eve"), *lines[2:]).broken == 2
+    assert verified(lines[0], lines[1].replace(b'"ada', b'"eve'), *lines[2:]).broken == 2
     assert verified().broken == 1
     assert verified(*lines[:4]).rewritten == (5,)
 

@@ -16,7 +16,7 @@ _PUBLIC = {
     "WeightpatchError": ".patches.errors",
     "apply": ".patches.builds.apply",
     "attach": ".patches.live",
-    "check": ".patches.conflicts",
+    "check": ".patches.conflicts.check",
     "detach_all": ".patches.live",
     "load": ".patches.live",
     "patched": ".patches.live",
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .patches.builds.apply import apply
     from .patches.builds.revert import revert
     from .patches.checkpoints.checkpoint import Checkpoint
-    from .patches.conflicts import check
+    from .patches.conflicts.check import check
     from .patches.errors import WeightpatchError
     from .patches.format.patch import Patch
     from .patches.live import attach, detach_all, load, patched

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from weightpatch.patches.builds.apply import apply
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.compose import compose
+from weightpatch.patches.composition.compose import compose
 from weightpatch.patches.draft import Origin, own_terms, write_draft
 from weightpatch.patches.format.manifest import MethodRecord
 from weightpatch.patches.format.patch import Patch

@@ -62,7 +62,7 @@ def command(
     elif original is not None:
         raise click.UsageError("--original belongs to a --base that is a build")
     if len(patches) > 1 and not allow_conflicts:
-        from ...patches import conflicts
+        from ...patches.conflicts import check as conflicts
 
         refuse_conflicts(conflicts.check(patches))
     with app.ledger() as record_done, app.progress() as progress:

@@ -9,7 +9,7 @@ from ..app import App
 from ..options import declare
 
 if TYPE_CHECKING:
-    from ...patches.conflicts import Finding
+    from ...patches.conflicts.check import Finding
 
 
 @declare("check", examples="weightpatch check acme/capitals acme/tongues@2")
@@ -19,7 +19,7 @@ def command(app: App, references: tuple[str, ...]) -> None:
 
     Exit status 3 if there is a conflict; warnings and notes leave it 0.
     """
-    from ...patches import conflicts
+    from ...patches.conflicts import check as conflicts
 
     if len(references) < 2:
         raise click.UsageError("check needs two patches at least")
@@ -41,7 +41,7 @@ def command(app: App, references: tuple[str, ...]) -> None:
 
 def refuse_conflicts(findings: "list[Finding]") -> None:
     """Raise ConflictFound if a finding is a conflict."""
-    from ...patches.conflicts import CONFLICT
+    from ...patches.conflicts.check import CONFLICT
 
     grave = [finding for finding in findings if finding.severity == CONFLICT]
     if grave:

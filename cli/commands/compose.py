@@ -31,8 +31,8 @@ def command(
     allow_conflicts: bool,
 ) -> None:
     """Make one version of several: bit for bit what applying them together gives."""
-    from ...patches import conflicts
-    from ...patches.compose import compose
+    from ...patches.composition.compose import compose
+    from ...patches.conflicts import check as conflicts
     from ...patches.draft import Origin
     from ...patches.tools import versions
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..app import App, timestamp
+from ..app import App
 from ..model_options import (
     device_option,
     seed_option,
@@ -15,6 +15,7 @@ from ..model_options import (
     statistics_option,
 )
 from ..options import RegularFile, declare
+from ..publishing import origin_of, origin_options, publish_scored
 from ..requests import request_options, requests_of, require_one_source
 
 
@@ -30,7 +31,7 @@ from ..requests import request_options, requests_of, require_one_source
 )
 @click.argument("method")
 @click.argument("base", metavar="BASE")
-@click.option("--name", required=True, metavar="NS/NAME", help="Name of the patch.")
+@origin_options
 @request_options
 @settings_option
 @seed_option
@@ -40,38 +41,23 @@ from ..requests import request_options, requests_of, require_one_source
     type=RegularFile(),
     help="Trained editor of mend or ke; the one that `method train` left in its place by default.",
 )
-@click.option("--message", default="", help="What the patch is for.")
-@click.option("--licence", help="SPDX name of its licence.")
-@click.option("--supersedes", metavar="REF", help="The version that this one replaces.")
 @device_option
 def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
     """Make a patch of BASE by METHOD, score it on its own probes, and store both."""
     require_one_source(options)
     from ...patches import plugins
     from ...patches.checkpoints.models import load_model
-    from ...patches.draft import Origin
     from ...patches.evaluation.efficiency import efficiency
     from ...patches.evaluation.environment import environment
-    from ...patches.format.names import check_patch_name
     from ...patches.make import Recipe, make
     from ...patches.methods.base import Resources
     from ..measuring import Meter, MeteredStatistics, cost
-    from ..scoring import score
     from .method_train import found_editor
 
     _check_editor(app, plugins.load("methods", options["method"]), options)
-    check_patch_name(options["name"])
-    _check_texts(options)
+    origin = origin_of(app, options)
     requests, left_out = requests_of(options, app.output)
     recipe = Recipe(options["method"], settings_of(options["settings"]), options["seed"])
-    origin = Origin(
-        options["name"],
-        author=app.config.actor,
-        created=timestamp(),
-        message=options["message"],
-        licence=options["licence"],
-        supersedes=app.digest(options["supersedes"]),
-    )
     with (
         app.registry() as registry,
         tempfile.TemporaryDirectory() as folder,
@@ -88,19 +74,15 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
             )
         took = cost(meter, statistics.meter, model.device)
         effort = efficiency(took, requests, environment(model.model))
-        evaluation = score(model, draft.as_patch(), "requests", progress, app.config.cache)
-        registry.record_base(checkpoint, location=str(checkpoint.path.resolve()))
-        version = registry.publish(draft)
-        for found in (effort, evaluation):  # the last is the one that `list` and `show` begin with
-            registry.record_evaluation(version.digest, checkpoint.fingerprint, found)
+        version, evaluations = publish_scored(app, registry, draft, model, progress, (effort,))
     app.announce(
         "create",
         version,
-        (evaluation, effort),
+        evaluations,
         supersedes=origin.supersedes,
         details={"left_out": left_out},
     )
-    if evaluation.means()["reliability.exact-match"].after < 1:
+    if evaluations[0].means()["reliability.exact-match"].after < 1:
         app.output.note("warning: the edit does not give every target on its own prompt")
 
 
@@ -115,12 +97,3 @@ def _check_editor(app: App, method: object, options: dict[str, Any]) -> None:
             "note: scores on records that the editor may have been trained on say little; "
             "take --part evaluation"
         )
-
-
-def _check_texts(options: dict[str, Any]) -> None:
-    """Refuse before the work what the manifest would refuse after it."""
-    from ...patches.format.fields import Fields
-
-    texts = Fields(options, "the command line")
-    texts.text("message")
-    texts.optional_line("licence")

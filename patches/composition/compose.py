@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .base_match import match_base
-from .checkpoints.checkpoint import Checkpoint
-from .draft import Origin, write_draft
-from .errors import ConflictFound, ShapeMismatch
-from .format.manifest import MethodRecord
-from .format.patch import Draft, Patch
-from .operations.base import Array
-from .requests import EditRequest
-from .terms import sum_of
+from ..base_match import match_base
+from ..checkpoints.checkpoint import Checkpoint
+from ..draft import Origin, write_draft
+from ..errors import ConflictFound, ShapeMismatch
+from ..format.manifest import MethodRecord
+from ..format.patch import Draft, Patch
+from ..operations.base import Array
+from ..requests import EditRequest
+from ..terms import sum_of
 
 VERSION = "1"
 

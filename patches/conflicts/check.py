@@ -8,14 +8,14 @@ from itertools import chain, combinations, islice, product
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConflictFound
-from .format.manifest import BaseRecord, TensorRecord
-from .format.patch import Patch
-from .inner_products import cosine
-from .operations.base import Array, Operation
-from .operations.lowrank import LowRank
-from .requests import EditRequest
-from .terms import require_compatible, sources
+from ..errors import ConflictFound
+from ..format.manifest import BaseRecord, TensorRecord
+from ..format.patch import Patch
+from ..inner_products import cosine
+from ..operations.base import Array, Operation
+from ..operations.lowrank import LowRank
+from ..requests import EditRequest
+from ..terms import require_compatible, sources
 
 STRONG_INTERFERENCE = 0.5
 """From here on an edit moves what another one wrote by half of what that one changed."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.compose import compose
+from weightpatch.patches.composition.compose import compose
 from weightpatch.patches.digests import sha256
 from weightpatch.patches.draft import Origin, own_terms, write_draft
 from weightpatch.patches.evaluation.base import Evaluation, Score

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.conflicts import (
+from weightpatch.patches.conflicts.check import (
     MAX_FINDINGS,
     Finding,
     check,

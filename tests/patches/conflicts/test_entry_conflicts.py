@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.conflicts import Finding, check
+from weightpatch.patches.conflicts.check import Finding, check
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.inner_products import cosine
 from weightpatch.patches.operations.base import Operation

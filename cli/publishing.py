@@ -1,0 +1,75 @@
+"""Name a new version, score it, and put both into the registry."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..patches.progress import Progress
+from .app import App, timestamp
+from .scoring import score
+
+if TYPE_CHECKING:
+    from ..patches.checkpoints.models import EditableModel
+    from ..patches.draft import Origin
+    from ..patches.evaluation.base import Evaluation
+    from ..patches.format.patch import Draft
+    from ..registry.registry import Registry, VersionInfo
+
+
+def origin_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --name, --message, --licence and --supersedes, read by `origin_of`."""
+    for option in (
+        click.option("--supersedes", metavar="REF", help="The version that this one replaces."),
+        click.option("--licence", help="SPDX name of its licence."),
+        click.option("--message", default="", help="What the patch is for."),
+        click.option("--name", required=True, metavar="NS/NAME", help="Name of the patch."),
+    ):
+        command = option(command)
+    return command
+
+
+def origin_of(app: App, options: Mapping[str, Any], *, parents: tuple[str, ...] = ()) -> "Origin":
+    """What `origin_options` were given, refused before the work if a manifest would refuse it.
+
+    Raises NameRefused, ManifestError, and as `App.digest`.
+    """
+    from ..patches.draft import Origin
+    from ..patches.format.fields import Fields
+    from ..patches.format.names import check_patch_name
+
+    check_patch_name(options["name"])
+    texts = Fields(dict(options), "the command line")
+    texts.text("message")
+    texts.optional_line("licence")
+    return Origin(
+        options["name"],
+        author=app.config.actor,
+        created=timestamp(),
+        message=options["message"],
+        licence=options["licence"],
+        parents=parents,
+        supersedes=app.digest(options["supersedes"]),
+    )
+
+
+def publish_scored(
+    app: App,
+    registry: "Registry",
+    draft: "Draft",
+    model: "EditableModel",
+    progress: Progress,
+    efforts: "Sequence[Evaluation]" = (),
+) -> "tuple[VersionInfo, tuple[Evaluation, ...]]":
+    """Score a draft on its own probes, publish it, and record the scores, `efforts` too.
+
+    The evaluation on the probes comes first in what is given back, and is recorded last: `list` and
+    `show` begin with the last one.
+    """
+    evaluation = score(model, draft.as_patch(), "requests", progress, app.config.cache)
+    checkpoint = model.checkpoint
+    registry.record_base(checkpoint, location=str(checkpoint.path.resolve()))
+    version = registry.publish(draft)
+    for found in (*efforts, evaluation):
+        registry.record_evaluation(version.digest, checkpoint.fingerprint, found)
+    return version, (evaluation, *efforts)

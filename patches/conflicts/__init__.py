@@ -1,0 +1,1 @@
+"""What clashes between patches: in the facts, in the weights, in the behaviour."""

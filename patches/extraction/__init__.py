@@ -1,0 +1,1 @@
+"""A patch out of two checkpoints: the smallest operations that give the very bytes back."""

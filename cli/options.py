@@ -4,15 +4,17 @@ from collections.abc import Callable
 from functools import wraps
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from ..patches.errors import InputError
 from .app import App
 from .config import read_config
 from .output import Output
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 LIMIT = click.IntRange(1, 1000)
 SEED = click.IntRange(0, 2**53 - 1)
@@ -38,21 +40,36 @@ class RegularFile(click.Path):
         return path
 
 
-class Reason(click.ParamType[str]):
-    """A reason that says something."""
+class Parsed(click.ParamType[T]):
+    """What a function makes of the text of an option; its ValueError or InputError says why not."""
 
-    name = "reason"
+    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
+        self.name = name
+        self._parse = parse
 
     def convert(
         self,
         value: Any,  # noqa: ANN401
         param: click.Parameter | None,
         ctx: click.Context | None,
-    ) -> str:
-        """The reason; fails with click's usage error."""
-        if not str(value).strip():
-            self.fail("say why, for those who meet the version later", param, ctx)
-        return str(value)
+    ) -> T:
+        """What the text means; fails with click's usage error."""
+        try:
+            return self._parse(str(value))
+        except ValueError as error:
+            return self.fail(str(error), param, ctx)
+        except InputError as error:
+            return self.fail(". ".join(filter(None, (error.message, error.hint))), param, ctx)
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise ValueError("say why, for those who meet the version later")
+    return text
+
+
+REASON = Parsed("reason", _reason)
+"""A reason that says something."""
 
 
 class _Command(click.Command):

@@ -1,10 +1,9 @@
 """A page of versions, as list and search show it."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
-
+from .options import Parsed
 from .output import Output, size
 from .paging import next_page, split
 
@@ -16,22 +15,15 @@ if TYPE_CHECKING:
 DIGEST = "sha256:"
 
 
-class Before(click.ParamType[str]):
-    """The digest of the last version of the page before, as `sha256:…` or bare."""
+def _digest(text: str) -> str:
+    digest = text.removeprefix(DIGEST)
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise ValueError("it is not the digest of a version, as in sha256:… and 64 digits")
+    return digest
 
-    name = "digest"
 
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str:
-        """The bare digest; fails with click's usage error."""
-        digest = str(value).removeprefix(DIGEST)
-        if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-            self.fail("it is not the digest of a version, as in sha256:… and 64 digits", param, ctx)
-        return digest
+BEFORE = Parsed("digest", _digest)
+"""The digest of the last version of the page before, as `sha256:…` or bare; gives the bare one."""
 
 
 def show_page(output: Output, kind: str, found: "Sequence[VersionInfo]", limit: int) -> None:

@@ -9,7 +9,7 @@ from ..app import App
 from ..options import LIMIT, declare
 from ..output import moment
 from ..paging import next_page, one_more, split
-from ..times import Moment
+from ..times import UNTIL
 from ..version_table import marked
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--at",
     "time",
-    type=Moment(last=True),
+    type=UNTIL,
     metavar="TIME",
     help="Show what it meant then: a second, or a day's last.",
 )

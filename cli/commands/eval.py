@@ -1,13 +1,13 @@
 """eval: score a version on its base, and judge it by a gate."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ...patches.errors import InputError
 from ..app import App
 from ..model_options import device_option
-from ..options import declare
+from ..options import Parsed, declare
 from ..questions import measures_of, questions
 from ..scoring import show_evaluation
 
@@ -20,38 +20,19 @@ if TYPE_CHECKING:
     from ...registry.registry import Registry
 
 
-class Gate(click.ParamType[Any]):
-    """Conditions on scores, separated by commas."""
+def _gate(text: str) -> "tuple[Condition, ...]":
+    from ...patches.evaluation.conditions import parse_gate
 
-    name = "conditions"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "tuple[Condition, ...]":
-        """The conditions; fails with click's usage error."""
-        from ...patches.evaluation.conditions import parse_gate
-
-        try:
-            return parse_gate(str(value))
-        except InputError as error:
-            self.fail(". ".join(filter(None, (error.message, error.hint))), param, ctx)
+    return parse_gate(text)
 
 
-class Counts(click.ParamType[Any]):
-    """Numbers of edits, separated by commas."""
-
-    name = "numbers"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """The numbers, from 1; fails with click's usage error."""
-        parts = [part.strip() for part in str(value).split(",")]
-        if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-            self.fail(f"{value!r} is no list of numbers as in 1,10,50", param, ctx)
-        if not all(map(int, parts)):
-            self.fail("retention is scored after 1 edit at least", param, ctx)
-        return tuple(map(int, parts))
+def _counts(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise ValueError(f"{text!r} is no list of numbers as in 1,10,50")
+    if not all(map(int, parts)):
+        raise ValueError("retention is scored after 1 edit at least")
+    return tuple(map(int, parts))
 
 
 @declare(
@@ -72,14 +53,14 @@ class Counts(click.ParamType[Any]):
 )
 @click.option(
     "--gate",
-    type=Gate(),
+    type=Parsed("conditions", _gate),
     metavar="CONDITIONS",
     help='What the means after the edit must be, as in "reliability>=0.9,locality>=0.9".',
 )
 @click.option(
     "--retention",
     "counts",
-    type=Counts(),
+    type=Parsed("numbers", _counts),
     metavar="N,N,…",
     help="Score the model as it was after so many edits of a sequence, too; rounded up to the end "
     "of a batch.",

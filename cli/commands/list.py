@@ -7,7 +7,7 @@ import click
 from ..app import App
 from ..options import LIMIT, declare
 from ..paging import one_more
-from ..version_table import Before, show_page
+from ..version_table import BEFORE, show_page
 
 
 @declare(
@@ -18,7 +18,7 @@ from ..version_table import Before, show_page
 @click.option(
     "--limit", type=LIMIT, default=50, show_default=True, metavar="N", help="At most N versions."
 )
-@click.option("--before", type=Before(), metavar="DIGEST", help="Go on below this version.")
+@click.option("--before", type=BEFORE, metavar="DIGEST", help="Go on below this version.")
 def command(app: App, name: str | None, limit: int, before: str | None) -> None:
     """List versions, newest first; of one patch, if it is named."""
     from ...registry.errors import Deleted

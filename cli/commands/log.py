@@ -2,40 +2,28 @@
 
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any
 
 import click
 
 from ..app import App
 from ..entry_detail import told
 from ..ledger import show_verification
-from ..options import LIMIT, declare
+from ..options import LIMIT, Parsed, declare
 from ..output import moment
 from ..paging import next_page, one_more, split
-from ..times import Moment
+from ..times import FROM, UNTIL
 
 
-class Action(click.ParamType[str]):
+def _action(text: str) -> str:
     """What entries record, as `alias.move`; guesses what was meant by another word."""
+    from ...registry.ledger.events import Event
 
-    name = "action"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str:
-        """The action; fails with click's usage error."""
-        from ...registry.ledger.events import Event
-
-        text = str(value)
-        if text in set(Event):
-            return text
-        near = [one.value for one in Event if text and text in one.split(".")]
-        near = near or get_close_matches(text, list(Event), n=3)
-        guess = f"did you mean {' or '.join(near)}?" if near else f"it is one of {', '.join(Event)}"
-        return self.fail(f"the ledger knows no action {text!r}; {guess}", param, ctx)
+    if text in set(Event):
+        return text
+    near = [one.value for one in Event if text and text in one.split(".")]
+    near = near or get_close_matches(text, list(Event), n=3)
+    guess = f"did you mean {' or '.join(near)}?" if near else f"it is one of {', '.join(Event)}"
+    raise ValueError(f"the ledger knows no action {text!r}; {guess}")
 
 
 @declare(
@@ -48,10 +36,13 @@ class Action(click.ParamType[str]):
 @click.argument("reference", metavar="[NS/NAME[@N]]", required=False)
 @click.option("--actor", metavar="WHO", help="Only what this actor did.")
 @click.option(
-    "--action", type=Action(), metavar="WHAT", help="Only entries such as version.publish."
+    "--action",
+    type=Parsed("action", _action),
+    metavar="WHAT",
+    help="Only entries such as version.publish.",
 )
-@click.option("--since", type=Moment(), metavar="TIME", help="From this time on.")
-@click.option("--until", type=Moment(last=True), metavar="TIME", help="Up to and with this time.")
+@click.option("--since", type=FROM, metavar="TIME", help="From this time on.")
+@click.option("--until", type=UNTIL, metavar="TIME", help="Up to and with this time.")
 @click.option(
     "--limit", type=LIMIT, default=50, show_default=True, metavar="N", help="At most N entries."
 )

@@ -9,7 +9,7 @@ from ..app import App
 from ..config import user_path
 from ..options import LIMIT, declare
 from ..paging import one_more
-from ..version_table import Before, show_page
+from ..version_table import BEFORE, show_page
 
 if TYPE_CHECKING:
     from ...patches.checkpoints.checkpoint import Checkpoint
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=LIMIT, default=50, show_default=True, metavar="N", help="At most N versions."
 )
-@click.option("--before", type=Before(), metavar="DIGEST", help="Go on below this version.")
+@click.option("--before", type=BEFORE, metavar="DIGEST", help="Go on below this version.")
 def command(
     app: App,
     /,

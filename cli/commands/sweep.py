@@ -15,7 +15,7 @@ from ..model_options import (
     settings_option,
     statistics_option,
 )
-from ..options import RegularFile, declare
+from ..options import Parsed, RegularFile, declare
 from ..output import counted
 from ..requests import requests_in
 from ..sweep_table import Judgement, judge, setting, show_sweep
@@ -29,22 +29,11 @@ if TYPE_CHECKING:
     from ...patches.sweep import Plan, Trial
 
 
-class Layers(click.ParamType[tuple[int, ...]]):
-    """Layers with commas between them, as in 3,4,5."""
-
-    name = "layers"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[int, ...]:
-        """The numbers; fails with click's usage error."""
-        try:
-            return tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of layers as in 3,4,5", param, ctx)
+def _layers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a list of layers as in 3,4,5") from None
 
 
 @declare(
@@ -69,7 +58,12 @@ class Layers(click.ParamType[tuple[int, ...]]):
     "--count", type=click.IntRange(1), default=10, show_default=True, help="Edits a layer, at most."
 )
 @click.option("--known", is_flag=True, help="Only requests whose old answer the base gives.")
-@click.option("--layers", type=Layers(), metavar="N,N…", help="Layers to try; a spread by default.")
+@click.option(
+    "--layers",
+    type=Parsed("layers", _layers),
+    metavar="N,N…",
+    help="Layers to try; a spread by default.",
+)
 @settings_option
 @seed_option
 @statistics_option

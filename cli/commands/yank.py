@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..app import App
-from ..options import Reason, declare
+from ..options import REASON, declare
 from ..standing import show_standing
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SHOWN = 20
 @click.argument("reference", metavar="NS/NAME@N")
 @click.option(
     "--reason",
-    type=Reason(),
+    type=REASON,
     metavar="TEXT",
     required=True,
     help="Why; everybody who meets the version reads it.",

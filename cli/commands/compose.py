@@ -1,55 +1,206 @@
 """compose: make one patch of several."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..app import App, timestamp
-from ..options import declare
+from ..app import App, matched
+from ..model_options import device_option, settings_of, settings_option
+from ..options import Parsed, declare
+from ..output import Output, counted, size
+from ..publishing import origin_of, origin_options, publish_scored
 from .check import refuse_conflicts
+
+if TYPE_CHECKING:
+    from ...patches.checkpoints.checkpoint import Checkpoint
+    from ...patches.composition.compose import Blend
+    from ...patches.evaluation.base import Evaluation
+    from ...patches.format.patch import Draft, Patch
+    from ...patches.progress import Progress
+    from ...registry.registry import Registry, VersionInfo
+
+MERGES = ("sum", "ties", "dare", "resolve")
+_SHOWN = 10
+"""Tensors shown one by one to people; a program gets all of them."""
+
+
+def _weights(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{text!r} is no list of numbers as in 0.5,1,-2") from None
 
 
 @declare(
     "compose",
-    examples="weightpatch compose acme/capitals acme/tongues@2 --name acme/fixes",
+    examples="weightpatch compose acme/capitals acme/tongues@2 --name acme/fixes\n"
+    "weightpatch compose acme/capitals acme/tongues --weights 1,0.5 --name acme/softer\n"
+    "weightpatch compose acme/capitals acme/tongues --merge resolve --name acme/solved\n"
+    "weightpatch compose acme/one acme/two acme/three --merge ties --set density=0.3 \\\n"
+    "    --name acme/merged --eval\n"
+    "weightpatch compose acme/one acme/two --merge dare --set drop=0.9 --set seed=7 \\\n"
+    "    --name acme/dropped\n"
+    "weightpatch compose acme/fixes --compact --name acme/small",
 )
-@click.argument("references", metavar="REF REF...", nargs=-1, required=True)
-@click.option("--name", required=True, metavar="NS/NAME", help="Name of the composition.")
+@click.argument("references", metavar="REF...", nargs=-1, required=True)
+@origin_options
 @click.option("--base", metavar="BASE", help="Folder or Hub id; the remembered one by default.")
-@click.option("--message", default="", help="What it is for.")
-@click.option("--supersedes", metavar="REF", help="The version that this one replaces.")
+@click.option(
+    "--merge",
+    type=click.Choice(MERGES),
+    default="sum",
+    show_default=True,
+    help="sum: exactly what applying them together gives. ties: trim, elect signs, average. dare: "
+    "drop at random, rescale, sum. resolve: solve locate-and-edit patches again, all at once.",
+)
+@click.option(
+    "--weights",
+    type=Parsed("numbers", _weights),
+    metavar="W,W,…",
+    help="What each delta is multiplied with, in the order of the REFs; negative to take away.",
+)
+@settings_option
+@click.option("--compact", is_flag=True, help="Merge low-rank parts where it changes no bit.")
 @click.option("--allow-conflicts", is_flag=True, help="Compose patches that contradict each other.")
-def command(
-    app: App,
-    references: tuple[str, ...],
-    name: str,
-    base: str | None,
-    message: str,
-    supersedes: str | None,
-    *,
-    allow_conflicts: bool,
-) -> None:
-    """Make one version of several: bit for bit what applying them together gives."""
+@click.option("--eval", "to_score", is_flag=True, help="Score the result on its probes right away.")
+@device_option
+def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
+    """Make one version of several: bit for bit what applying them together gives.
+
+    With --weights or another --merge each edit does something else than alone: score the result.
+    --set takes density and scale (ties); drop, scale and seed (dare); ridge, tolerance and values
+    (resolve).
+    """
     from ...patches.composition.compose import compose
-    from ...patches.conflicts import check as conflicts
-    from ...patches.draft import Origin
     from ...patches.tools import versions
 
-    patches = app.patches(references)
-    if not allow_conflicts:
-        refuse_conflicts(conflicts.check(patches))
-    checkpoint = app.base_for(patches, base)
-    origin = Origin(
-        name,
-        author=app.config.actor,
-        created=timestamp(),
-        message=message,
-        supersedes=app.digest(supersedes),
-    )
-    with app.registry() as registry, tempfile.TemporaryDirectory() as folder:
-        version = registry.publish(
-            compose(checkpoint, patches, Path(folder), origin, versions(["numpy"]))
+    _require_weights(options)
+    origin = origin_of(app, options)
+    patches = app.patches(options["references"])
+    checkpoint = app.base_for(patches, options["base"])
+    matched(patches, checkpoint)
+    blend = _blend(options, patches, checkpoint)
+    with (
+        app.registry() as registry,
+        tempfile.TemporaryDirectory() as place,
+        app.progress() as progress,
+    ):
+        folder = Path(place) / "draft"
+        folder.mkdir()
+        draft = compose(
+            checkpoint, patches, folder, origin, versions(["numpy"]), blend, progress=progress
         )
+        found = draft.manifest
+        version, evaluations = _publish(app, registry, draft, checkpoint, options, progress)
     app.remember(checkpoint, patches)
-    app.announce("compose", version, supersedes=origin.supersedes)
+    sampled = found.method.sampled
+    stored = found.files["delta.safetensors"].size
+    app.announce(
+        "compose",
+        version,
+        evaluations,
+        supersedes=origin.supersedes,
+        details={
+            "method": dict(found.method.hyperparameters),
+            "bytes": stored,
+            "found": dict(sampled),
+        },
+    )
+    _show(app.output, sampled)
+    parts = sum(map(len, found.operations.values()))
+    app.output.line(
+        f"{counted(len(found.parents), 'member')}, {counted(parts, 'part')} on "
+        f"{counted(len(found.operations), 'tensor')}, {size(stored)}"
+    )
+    if not evaluations:
+        _advise(app.output, blend, version.label)
+
+
+def _require_weights(options: Mapping[str, Any]) -> None:
+    count, weights = len(options["references"]), options["weights"]
+    if weights and len(weights) != count:
+        raise click.UsageError(
+            f"--weights takes a number for each REF: {count}, not {len(weights)}"
+        )
+
+
+def _blend(options: Mapping[str, Any], patches: "list[Patch]", checkpoint: "Checkpoint") -> "Blend":
+    """How to compose, what clashes being refused or allowed; raises ConflictFound."""
+    from ...patches.composition.compose import Blend
+    from ...patches.conflicts import check as conflicts
+
+    allowed = None
+    findings = conflicts.check(patches, base=checkpoint, conflicts_only=True)
+    if options["allow_conflicts"]:
+        allowed = [f"{' and '.join(each.patches)}: {each.sentence}" for each in findings]
+    else:
+        refuse_conflicts(findings)
+    return Blend(
+        options["merge"],
+        options["weights"] or (),
+        settings_of(options["settings"]),
+        options["compact"],
+        allowed,
+    )
+
+
+def _publish(
+    app: App,
+    registry: "Registry",
+    draft: "Draft",
+    checkpoint: "Checkpoint",
+    options: Mapping[str, Any],
+    progress: "Progress",
+) -> "tuple[VersionInfo, tuple[Evaluation, ...]]":
+    if not options["to_score"]:
+        return registry.publish(draft), ()
+    from ...patches.checkpoints.models import load_model
+
+    model = load_model(checkpoint, device=options["device"])
+    return publish_scored(app, registry, draft, model, progress)
+
+
+def _show(output: Output, sampled: Mapping[str, Any]) -> None:
+    """What was solved and what was compacted, by tensor."""
+    solved, compacted = sampled.get("solved", {}), sampled.get("compacted", {})
+    output.table(
+        ["solved", "keys", "rank", "condition", "farthest from its value", "norm beside sum"],
+        [_solved(name, each) for name, each in list(solved.items())[:_SHOWN]],
+    )
+    output.table(
+        ["compacted", "parts", "rank", "bytes"],
+        [_compacted(name, each) for name, each in list(compacted.items())[:_SHOWN]],
+    )
+    left = max(len(solved), len(compacted)) - _SHOWN
+    if left > 0:
+        output.line(f"… and {counted(left, 'more tensor')}")
+
+
+def _solved(name: str, found: Mapping[str, Any]) -> list[object]:
+    return [
+        name,
+        found["keys"],
+        found["rank"],
+        "singular" if found["condition"] is None else f"{found['condition']:.3g}",
+        f"{found['miss_of_sum']:.1%} → {found['miss']:.1%}",
+        f"{found['growth']:.2f}",
+    ]
+
+
+def _compacted(name: str, found: Mapping[str, Any]) -> list[object]:
+    before, after = size(found["nbytes_before"]), size(found["nbytes"])
+    if found["nbytes"] == found["nbytes_before"]:
+        return [name, found["parts"], str(found["rank"]), f"{before}: left, fewer change a bit"]
+    ranks = f"{found['rank_before']} → {found['rank']}"
+    return [name, found["parts"], ranks, f"{before} → {after}"]
+
+
+def _advise(output: Output, blend: "Blend", label: str) -> None:
+    if not blend.is_exact:
+        output.note(
+            "warning: each edit now does something else than alone; "
+            f"score it with: weightpatch eval {label}"
+        )

@@ -174,6 +174,13 @@ class Checkpoint:
             self._keep(file)
         return {name: self._digests[name] for name in wanted}
 
+    def known_digest(self, name: str) -> str | None:
+        """The digest of a tensor that was hashed before, now or as the cache remembers it."""
+        if name not in self._digests:
+            kept = self._kept(self.tensors[name].file)
+            self._digests = {**kept, **self._digests}
+        return self._digests.get(name)
+
     def require_unchanged(self, names: Iterable[str]) -> None:
         """Raise DigestMismatch if a tensor is not any more what it was when it was hashed.
 

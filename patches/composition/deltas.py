@@ -1,0 +1,56 @@
+"""One member's delta on one tensor, read some rows at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..format.patch import Patch
+from ..operations.base import Addend
+from ..stored_array import block_rows
+from .base import Work, addends
+from .scratch import AT_ONCE, single
+
+
+@dataclass(frozen=True, eq=False)
+class Delta:
+    """w Δ of one member on a tensor, Δ being the sum of its terms in their order."""
+
+    member: Patch
+    weight: float
+    terms: Sequence[Addend]
+
+    def rows(self, rows: slice) -> NDArray[np.float64]:
+        """Some rows of it in float64 [rows, columns]."""
+        total = self.terms[0].rows(rows.start, rows.stop)
+        for term in self.terms[1:]:
+            total += term.rows(rows.start, rows.stop)
+        return total if self.weight == 1 else total * self.weight
+
+    def single_rows(self, rows: slice) -> NDArray[np.float32]:
+        """The same rounded to float32; raises NonFinite."""
+        return single(self.rows(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Deltas:
+    """The deltas of all members that change a tensor, by their digests, and its shape."""
+
+    tensor: str
+    shape: tuple[int, ...]
+    members: Sequence[Delta]
+
+    def blocks(self) -> list[slice]:
+        """The rows to take at a time."""
+        return block_rows(self.shape, AT_ONCE)
+
+
+def deltas(work: Work, tensor: str, why: str) -> Deltas:
+    """The deltas on a tensor; raises Unsupported, with `why`, for what cannot be added."""
+    found = [
+        Delta(patch, weight, terms)
+        for patch, weight in zip(work.members, work.weights, strict=True)
+        if (terms := addends(patch, tensor, why))
+    ]
+    return Deltas(tensor, found[0].terms[0].shape, found)

@@ -13,7 +13,7 @@ from ..output import moment
 from ..scoring import show_evaluation, show_means, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ...patches.format.patch import Patch
     from ...registry.registry import BuildInfo, EvaluationInfo, TransferInfo, VersionInfo
@@ -23,6 +23,8 @@ CURVE = "retention"
 SHOWN = 10
 """Builds and transfers that people see; the JSON document has more of them."""
 KNOWN = 1000
+TEXT = 400
+_ALLOWED = "allowed_conflicts"
 
 
 @declare("show", examples="weightpatch show acme/darrieux\nweightpatch show ./folder --json")
@@ -173,6 +175,8 @@ def _show_identity(app: App, patch: "Patch", life: _Life) -> None:
             ("supersedes", life.supersedes or _digest(manifest.supersedes)),
             ("base", ", ".join(bases)),
             ("method", f"{manifest.method.name} {manifest.method.version}"),
+            ("settings", _settings(manifest.method.hyperparameters)),
+            ("allowed", _allowed(manifest.method.hyperparameters)),
             ("author", manifest.author),
             ("created", manifest.created),
             ("licence", manifest.licence),
@@ -180,6 +184,40 @@ def _show_identity(app: App, patch: "Patch", life: _Life) -> None:
             ("parents", ", ".join(map(str, map(_digest, manifest.parents)))),
         ]
     )
+
+
+def _settings(hyperparameters: "Mapping[str, Any]") -> str | None:
+    """What a method was told, in one line; long lists are in the JSON document."""
+    plain = {
+        name: value
+        for name, value in hyperparameters.items()
+        if isinstance(value, str | int | float) or (name != _ALLOWED and _is_short(value))
+    }
+    return ", ".join(f"{name} {_setting(value)}" for name, value in plain.items())[:TEXT] or None
+
+
+def _is_short(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and 0 < len(value) <= SHOWN
+        and all(isinstance(each, int | float) for each in value)
+    )
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _allowed(hyperparameters: "Mapping[str, Any]") -> str | None:
+    """The conflicts between members that somebody allowed when composing them."""
+    sentences = hyperparameters.get(_ALLOWED)
+    if not isinstance(sentences, list):
+        return None
+    shown = [str(sentence) for sentence in sentences[:SHOWN]]
+    more = [f"and {len(sentences) - SHOWN} more"] if len(sentences) > SHOWN else []
+    return "conflicts: " + ("; ".join([*shown, *more]) or "none was found")
 
 
 def _digest(digest: str | None) -> str | None:

@@ -15,17 +15,28 @@ from .summation import BLOCK_ELEMENTS
 _COLUMNS = 1024
 """Rank taken at a time."""
 
+_NOTHING = 2.0**-20
+"""A sum this small beside its terms is their rounding."""
+
 
 def cosine(first: Sequence[Operation], second: Sequence[Operation]) -> float | None:
-    """Cosine of the angle between two deltas, each a sum of terms; 0 if one of them is zero.
+    """Cosine of the angle between two deltas, each a sum of terms.
 
-    None if one of them is no sum alone: what `replace` and `widen` change depends on the base.
+    0 if one of them is zero, or what rounding leaves of terms that cancel each other. None if one
+    of them is no sum alone: what `replace` and `widen` change depends on the base.
     """
     ones, others = _addends(first), _addends(second)
     if ones is None or others is None:
         return None
-    size = math.sqrt(max(0.0, _inner(ones, ones) * _inner(others, others)))
-    return _inner(ones, others) / size if size else 0.0
+    squares = _inner(ones, ones), _inner(others, others)
+    if any(map(_vanishes, squares, (first, second))):
+        return 0.0
+    return _inner(ones, others) / math.sqrt(squares[0] * squares[1])
+
+
+def _vanishes(square: float, operations: Sequence[Operation]) -> bool:
+    """Whether a sum is nothing beside its terms, by its square norm."""
+    return square <= (_NOTHING * sum(each.norm() for each in operations)) ** 2
 
 
 def _addends(operations: Sequence[Operation]) -> list[Addend] | None:

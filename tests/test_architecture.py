@@ -127,7 +127,9 @@ def test_the_front_door_is_light(arguments: list[str]):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("module", ["builds.apply", "builds.revert", "builds.verify", "conflicts"])
+@pytest.mark.parametrize(
+    "module", ["builds.apply", "builds.revert", "builds.verify", "conflicts.check"]
+)
 def test_work_on_files_needs_numpy_only(module: str):
     heavy = "{'torch', 'transformers', 'sqlalchemy', 'huggingface_hub', 'safetensors', 'rich'}"
     code = (

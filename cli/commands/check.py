@@ -1,39 +1,92 @@
 """check: what clashes between patches."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...patches.errors import ConflictFound
+from ...patches.errors import BaseMismatch, ConflictFound
 from ..app import App
-from ..options import declare
+from ..model_options import device_option
+from ..options import Parsed, declare
+from ..scoring import OBSERVATIONS
 
 if TYPE_CHECKING:
-    from ...patches.conflicts.check import Finding
+    from collections.abc import Mapping, Sequence
+
+    from ...patches.checkpoints.checkpoint import Checkpoint
+    from ...patches.conflicts.check import Finding, Report, Thresholds
+    from ...patches.format.patch import Patch
+
+ROWS = 50
+"""Findings that people are shown; a program gets all of them."""
 
 
-@declare("check", examples="weightpatch check acme/capitals acme/tongues@2")
+def _threshold(text: str) -> tuple[str, float]:
+    from ...patches.conflicts.thresholds import DEFAULTS
+
+    name, given, value = text.partition("=")
+    if not given:
+        raise ValueError(f"{text!r} is no NAME=VALUE as in interference=0.3")
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no number") from None
+    DEFAULTS.changed({name.strip(): number})
+    return name.strip(), number
+
+
+@declare(
+    "check",
+    examples="weightpatch check acme/capitals acme/tongues@2\n"
+    "weightpatch check acme/capitals acme/tongues ./darrieux --base ./smollm2 --behaviour\n"
+    "weightpatch check acme/capitals acme/tongues --matrix --threshold interference=0.3",
+)
 @click.argument("references", metavar="REF REF...", nargs=-1, required=True)
-def command(app: App, references: tuple[str, ...]) -> None:
+@click.option("--base", metavar="BASE", help="Judge them as used on this folder or Hub id.")
+@click.option(
+    "--behaviour",
+    is_flag=True,
+    help="Ask the model, too: the probes of each patch, alone and together.",
+)
+@click.option(
+    "--threshold",
+    "settings",
+    multiple=True,
+    type=Parsed("threshold", _threshold),
+    metavar="NAME=VALUE",
+    help="interference, cosine or overlap from which on to warn, NAME_conflict to refuse; worse.",
+)
+@click.option("--matrix", is_flag=True, help="Show each patch with each other in numbers.")
+@device_option
+def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes the options by name
     """Find what clashes between patches, in their facts and in the weights that they change.
 
+    With --behaviour also in what a model answers, on BASE or the base that the registry remembers.
     Exit status 3 if there is a conflict; warnings and notes leave it 0.
     """
     from ...patches.conflicts import check as conflicts
+    from ...patches.conflicts.thresholds import DEFAULTS
 
+    references = options["references"]
     if len(references) < 2:
         raise click.UsageError("check needs two patches at least")
-    findings = conflicts.check(app.patches(references, to_read=True))
-    app.output.data("check", {"findings": [vars(finding) for finding in findings]})
-    app.output.table(
-        ["", "level", "between", "where", "finding"],
-        [
-            [f.severity.upper(), f.level, " + ".join(f.patches), f.where, f.sentence]
-            for f in findings
-        ],
-    )
-    refuse_conflicts(findings)
-    if any(finding.where == conflicts.BASE for finding in findings):
+    thresholds = DEFAULTS.changed(dict(options["settings"]))
+    patches = app.patches(references, to_read=True)
+    checkpoint = _base(app, patches, options["base"], asked=options["behaviour"])
+    with app.progress() as progress:
+        report = conflicts.examine(
+            patches, base=checkpoint, thresholds=thresholds, progress=progress
+        )
+    if options["behaviour"] and checkpoint is not None:
+        report = _with_behaviour(app, report, patches, checkpoint, thresholds, options["device"])
+    app.output.data("check", _document(report, thresholds, patches if options["matrix"] else ()))
+    _show(app, report)
+    if options["matrix"]:
+        from ..overview import overview
+
+        overview(app.output, patches)
+    refuse_conflicts(report.findings)
+    if checkpoint is None and any(found.where == conflicts.BASE for found in report.findings):
         app.output.line("no conflict, if one base fits all of them")
     else:
         app.output.line("no conflict: they can be used together")
@@ -51,3 +104,69 @@ def refuse_conflicts(findings: "list[Finding]") -> None:
             why=first.sentence,
             hint="choose one of them",
         )
+
+
+def _base(
+    app: App, patches: "Sequence[Patch]", spec: str | None, *, asked: bool
+) -> "Checkpoint | None":
+    """The base to judge on: the one given or, where the model is asked, the remembered one."""
+    if spec is not None:
+        return app.base(spec)
+    return app.base_for(patches, None) if asked else None
+
+
+def _with_behaviour(
+    app: App,
+    report: "Report",
+    patches: "Sequence[Patch]",
+    checkpoint: "Checkpoint",
+    thresholds: "Thresholds",
+    device: str,
+) -> "Report":
+    """The report with what a model answers; without, if a patch is not for this base."""
+    from ...patches.checkpoints.models import load_model
+    from ...patches.conflicts.behaviour import behaviour
+    from ...patches.conflicts.report import merged
+
+    model = load_model(checkpoint, device=device)
+    cache = app.config.cache / OBSERVATIONS
+    try:
+        with app.progress() as progress:
+            found = behaviour(
+                model, patches, worse=thresholds.worse, progress=progress, folder=cache
+            )
+    except BaseMismatch as error:
+        app.output.note(f"warning: the model was not asked: {error.message}")
+        return report
+    return merged(report, found)
+
+
+def _document(
+    report: "Report", thresholds: "Thresholds", squared: "Sequence[Patch]"
+) -> "Mapping[str, Any]":
+    from ..overview import overview_json
+
+    return {
+        "findings": [vars(finding) for finding in report.findings],
+        "left_out": report.left_out,
+        "thresholds": thresholds.to_json(),
+        **(overview_json(squared) if squared else {}),
+    }
+
+
+def _show(app: App, report: "Report") -> None:
+    from ...patches.conflicts.findings import SEVERITIES
+
+    app.output.table(
+        ["", "level", "between", "where", "finding"],
+        [
+            [f.severity.upper(), f.level, " + ".join(f.patches), f.where, f.sentence]
+            for f in report.findings[:ROWS]
+        ],
+    )
+    if len(report.findings) > ROWS or report.left_out:
+        counts = [(report.count(severity), severity) for severity in SEVERITIES]
+        said = [f"{n:,} {severity}{'s' if n != 1 else ''}" for n, severity in counts if n]
+        if report.findings:
+            said.append(f"of which the {min(ROWS, len(report.findings))} gravest are shown")
+        app.output.line(", ".join(said))

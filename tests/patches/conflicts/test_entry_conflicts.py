@@ -50,7 +50,7 @@ def test_entries_that_do_not_meet_are_no_conflict(pico):
         for number, half in enumerate(halves)
     )
     found = weights(check([one, other]))
-    assert (found.severity, found.numbers) == ("note", {})
+    assert (found.severity, found.numbers) == ("note", {"common_entries": 0.0})
 
 
 @pytest.mark.parametrize("kind", ["lowrank", "dense", "sparse"])

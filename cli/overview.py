@@ -1,0 +1,91 @@
+"""Each patch with each other in numbers, as `check --matrix` shows it."""
+
+from collections.abc import Sequence
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from .output import Output
+
+if TYPE_CHECKING:
+    from ..patches.conflicts.matrix import Pair
+    from ..patches.format.patch import Patch
+
+FEW = 12
+"""So many patches fit a screen as a square."""
+
+PAIRS = 20
+"""Lines of a table of pairs."""
+
+MAX_SQUARE, MAX_PAIRS = 100, 10_000
+"""Patches whose squares, and pairs that, a JSON document holds."""
+
+
+def overview(output: Output, patches: "Sequence[Patch]") -> None:
+    """Squares of a few patches, or the worst pairs of many; low-rank deltas only."""
+    from ..patches.conflicts.matrix import matrix, worst_pairs
+
+    if output.as_json:
+        return
+    found = matrix(patches)
+    squares = {name: square.tolist() for name, square in found.items()}
+    if not any(map(_known, squares.values())):
+        output.line("no two of them change the same tensor by low-rank terms")
+        return
+    if len(patches) > FEW:
+        pairs = worst_pairs(found, PAIRS)
+        _show_pairs(output, pairs, [patch.label for patch in patches])
+        return
+    for name, square in squares.items():
+        if _known(square):
+            output.line()
+            numbers = [str(number) for number in range(1, len(patches) + 1)]
+            rows = [
+                [f"{number} {patch.label}", *map(_cell, row)]
+                for number, patch, row in zip(numbers, patches, square, strict=True)
+            ]
+            output.table([name, *numbers], rows)
+
+
+def overview_json(patches: "Sequence[Patch]") -> dict[str, Any]:
+    """The squares, if there are no more than MAX_SQUARE patches, and the worst pairs."""
+    from ..patches.conflicts.matrix import matrix, worst_pairs
+
+    found = matrix(patches)
+    labels = [patch.label for patch in patches]
+    pairs = [
+        {"patches": [labels[pair.one], labels[pair.other]], **pair.numbers}
+        for pair in worst_pairs(found, MAX_PAIRS)
+    ]
+    if len(patches) > MAX_SQUARE:
+        return {"pairs": pairs}
+    squares = {name: [_plain(row) for row in square.tolist()] for name, square in found.items()}
+    return {"matrix": {"patches": labels, **squares}, "pairs": pairs}
+
+
+def _show_pairs(output: Output, pairs: "Sequence[Pair]", labels: Sequence[str]) -> None:
+    if not pairs:
+        output.line("no two of them have more than noise to do with each other")
+        return
+    names = list(dict.fromkeys(name for pair in pairs for name in pair.numbers))
+    output.table(
+        ["the worst pairs", *names],
+        [
+            [
+                f"{labels[pair.one]} + {labels[pair.other]}",
+                *(pair.numbers.get(name) for name in names),
+            ]
+            for pair in pairs
+        ],
+    )
+
+
+def _known(square: Sequence[Sequence[float]]) -> bool:
+    return not all(isnan(value) for row in square for value in row)
+
+
+def _cell(value: float) -> str:
+    return "·" if isnan(value) else f"{value:.2f}"
+
+
+def _plain(row: Sequence[float]) -> list[float | None]:
+    return [None if isnan(value) else value for value in row]

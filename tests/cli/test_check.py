@@ -1,0 +1,125 @@
+"""check, as a user types it: on a base, with thresholds, as a matrix, and with a model."""
+
+import json
+
+import pytest
+from small_models import save_small_llama
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.format.patch import Patch
+from weightpatch.patches.requests import EditRequest, Probe
+
+
+def folder(patch: Patch):
+    return patch.files["patch.json"].parent
+
+
+@pytest.fixture
+def crowd(pico, desk):
+    """Fifteen folders of patches, more than a screen has room for as a square."""
+    return [
+        folder(
+            pico.patch(
+                desk.base,
+                f"acme/p{number:02}",
+                seed=number,
+                requests=[EditRequest("{} is", f"subject {number}", "it")],
+            )
+        )
+        for number in range(15)
+    ]
+
+
+def test_a_number_refuses_if_the_user_says_so(stocked):
+    stocked.ok("check", "acme/one", "acme/two")
+    message = stocked.fails(
+        3, "E_CONFLICT", "check", "acme/one", "acme/two", "--threshold", "cosine_conflict=0"
+    )
+    assert "cosine" in message
+    found = stocked.json("check", "acme/one", "acme/two", "--threshold", "overlap-conflict=1.5")
+    assert found["thresholds"]["overlap_conflict"] == 1.5
+    assert found["thresholds"]["cosine_conflict"] is None
+
+
+@pytest.mark.parametrize("given", ["cosine", "cosine=much", "cosin=0.5", "cosine=-1"])
+def test_what_is_no_threshold_is_wrong_usage(stocked, given: str):
+    found = stocked.run("check", "acme/one", "acme/two", "--threshold", given)
+    assert found.returncode == 2
+    assert "--threshold" in found.stderr
+
+
+def test_a_base_that_does_not_fit_is_a_conflict(stocked, pico):
+    stocked.ok("check", "acme/one", "acme/two", "--base", stocked.base.path)
+    other = pico.base("other", seed=9)
+    message = stocked.fails(3, "E_CONFLICT", "check", "acme/one", "acme/two", "--base", other.path)
+    assert "acme/one@1 and other cannot be used together" in message
+
+
+def test_a_few_patches_are_shown_as_squares(stocked):
+    said = stocked.ok("check", "acme/one", "acme/two", "--matrix")
+    assert "1 acme/one@1" in said
+    found = stocked.json("check", "acme/one", "acme/two", "--matrix")
+    square = found["matrix"]["cosine"]
+    assert square[0][0] is None
+    assert square[0][1] == square[1][0] == pytest.approx(found["findings"][0]["numbers"]["cosine"])
+
+
+def test_many_patches_are_shown_by_their_worst_pairs(desk, crowd):
+    said = desk.ok("check", *crowd, "--matrix")
+    assert "the worst pairs" in said
+    assert "1 acme/p00@1" not in said
+    assert "of which the 50 gravest are shown" in said
+
+
+def test_patches_that_do_not_meet_have_no_numbers(desk, pico):
+    up = {pico.UP: [pico.lowrank((10, 6))]}
+    requests = [EditRequest("{} is", "it", "so")]
+    other = pico.patch(desk.base, "acme/up", operations=up, requests=requests)
+    said = desk.ok("check", desk.exchange / "acme" / "one" / "v1", folder(other), "--matrix")
+    assert "no two of them change the same tensor" in said
+
+
+def test_json_holds_plain_json_only(desk, crowd):
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    said = desk.ok("check", *crowd[:3], "--matrix", "--json")
+    document = json.loads(said, parse_constant=refuse)
+    assert document["schema"] == "weightpatch.check/1"
+    worst = document["pairs"][0]
+    assert set(worst) == {"patches", "cosine", "overlap"}
+    assert worst["patches"][0] in document["matrix"]["patches"]
+
+
+def test_a_model_is_asked_on_request(desk, pico):
+    base = Checkpoint.open(save_small_llama(pico.root / "llama"))
+    tensor = "model.layers.1.mlp.down_proj.weight"
+    requests = [
+        EditRequest(
+            "The mother tongue of {} is",
+            subject,
+            "English",
+            old_target="French",
+            neighbourhood=(Probe("The garden is", "lovely"),),
+        )
+        for subject in ("Marie", "Danielle")
+    ]
+    patches = [
+        folder(
+            pico.patch(
+                base,
+                f"acme/p{seed}",
+                operations={tensor: [pico.lowrank((32, 48), seed=seed)]},
+                requests=[request],
+            )
+        )
+        for seed, request in enumerate(requests)
+    ]
+    found = desk.run("check", *patches, "--base", base.path, "--behaviour", "--json")
+    levels = {finding["level"] for finding in json.loads(found.stdout)["findings"]}
+    assert "behaviour" in levels
+    graver = [one for one in json.loads(found.stdout)["findings"] if one["severity"] == "conflict"]
+    assert found.returncode == (3 if graver else 0), found.stderr
+
+
+def test_without_a_base_no_model_can_be_asked(stocked):
+    stocked.fails(1, "E_CHECKPOINT", "check", "acme/one", "acme/two", "--behaviour")

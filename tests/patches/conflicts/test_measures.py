@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from weightpatch.patches.conflicts.measures import (
     chance,
@@ -58,6 +58,8 @@ def pairs(draw: st.DrawFn) -> tuple[list[LowRank], list[LowRank]]:
 def dense_spaces(delta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Bases of what a matrix writes and reads."""
     u, s, vt = np.linalg.svd(delta)
+    # Between a direction and rounding there is no sharp line: leave out what lies near it.
+    assume(not ((s > 1e-9 * s[0]) & (s < 1e-3 * s[0])).any())
     rank = int(np.sum(s > 1e-5 * s[0]))
     return u[:, :rank], vt[:rank].T
 

@@ -1,11 +1,13 @@
 """A version as files: hashed first, then read strictly, then its operations and requests."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from math import isclose
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +32,12 @@ from .patch_files import (
     read_small,
 )
 from .safetensors_file import METADATA_KEY, Header, open_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..checkpoints.checkpoint import Checkpoint
+    from ..draft import Origin
 
 __all__ = [
     "ATTESTATIONS",
@@ -92,6 +100,63 @@ class Patch:
             name: check_file(files[name], name, record) for name, record in manifest.files.items()
         }
         return cls(manifest, dict(files), sha256(data), stamps[DELTA])
+
+    @classmethod
+    def from_models(
+        cls,
+        before: "nn.Module | None",
+        after: "nn.Module",
+        folder: Path | str,
+        *,
+        base: "Checkpoint | Path | str",
+        requests: Iterable[EditRequest | Mapping[str, Any]],
+        name: str,
+        author: str,
+        created: datetime,
+        message: str = "",
+        licence: str | None = None,
+        made_by: str = "",
+    ) -> "Draft":
+        """The patch that makes a model that anything has edited, written into an empty `folder`.
+
+        `base` is the checkpoint that the model was loaded from. The delta is one of its weights:
+        where the model is of a wider type, it leads to the edited weights rounded to the base's.
+        `before` is the model before the edit, compared with the base; None to do without. Neither
+        model is changed. Publish the draft with `Registry.publish`, or `apply` it with `as_patch`.
+        `created` needs a time zone; `made_by` says what edited the model.
+
+        Raises BaseMismatch if the models are none of this base, TargetExists if something is in
+        the folder, and as `extract`.
+        """
+        from ..extraction.state_dicts import draft_from_models
+
+        origin = _origin(name, author, created, message, licence)
+        return draft_from_models(before, after, folder, base, requests, origin, made_by)
+
+    @classmethod
+    def from_state_dicts(
+        cls,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any],
+        folder: Path | str,
+        *,
+        base: "Checkpoint | Path | str",
+        requests: Iterable[EditRequest | Mapping[str, Any]],
+        name: str,
+        author: str,
+        created: datetime,
+        message: str = "",
+        licence: str | None = None,
+        made_by: str = "",
+    ) -> "Draft":
+        """As `from_models`, of tensors by name, PyTorch's or NumPy's.
+
+        Tensors that `after` lacks are as they were.
+        """
+        from ..extraction.state_dicts import draft_from
+
+        origin = _origin(name, author, created, message, licence)
+        return draft_from(before, after, folder, base, requests, origin, made_by=made_by)
 
     @property
     def label(self) -> str:
@@ -171,6 +236,20 @@ class Draft:
         """The draft as a patch that can be tried before it is published."""
         (self.folder / MANIFEST).write_bytes(self.manifest.to_bytes())
         return Patch.open(self.folder)
+
+
+def _origin(
+    name: str, author: str, created: datetime, message: str, licence: str | None
+) -> "Origin":
+    """Raises ManifestError for a time without its zone."""
+    from ..draft import Origin
+
+    if created.utcoffset() is None:
+        raise ManifestError(
+            "created has no time zone", hint="give datetime.now(UTC), or another time with a zone"
+        )
+    time = created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Origin(name, author, time, message, licence)
 
 
 def content_digest(manifest: Manifest) -> str:

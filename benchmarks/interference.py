@@ -1,7 +1,7 @@
 """Pairs of edits that do and do not disturb each other, and whether the weights alone tell.
 
 python benchmarks/interference.py MODEL [--seed 0] [--count 60] [--anchors 25] [--pairs 600]
-    [--methods rome] [--jobs 2] [--work .cache/interference] [--table docs/conflicts.md]
+    [--methods rome,memit] [--jobs 2] [--work .cache/interference] [--table docs/conflicts.md]
 
 Edits of CounterFact records drawn by --seed, and for --anchors of them edits that are close in nine
 ways, each a patch of its own. Close pairs, --pairs drawn ones, and larger sets are applied together
@@ -34,7 +34,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=60, help="records that are edited")
     parser.add_argument("--anchors", type=int, default=25, help="records with edits close to them")
     parser.add_argument("--pairs", type=int, default=600, help="pairs of records that are drawn")
-    parser.add_argument("--methods", default="rome")
+    parser.add_argument("--methods", default="rome,memit")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path(".cache/interference"))
     parser.add_argument("--table", type=Path, help="put the tables into this document")

@@ -29,9 +29,12 @@ bench: $(READY) $(PEERS) $(MODEL) ## measure speed, side by side with others (30
 	$(BIN)/python benchmarks/rome.py $(MODEL)
 	$(BIN)/python benchmarks/apply.py $(MODEL) --table docs/performance.md
 	$(BIN)/python benchmarks/registry.py --table docs/performance.md
+	$(BIN)/python benchmarks/conflicts.py --table docs/performance.md
+	$(BIN)/python benchmarks/extract.py $(MODEL) --table docs/performance.md
 
-survey: $(READY) $(MODEL) ## compare all editing methods on the same records (an hour and a half)
+survey: $(READY) $(MODEL) ## compare all editing methods on the same records, and edits composed (two hours)
 	$(BIN)/python benchmarks/survey.py $(MODEL) --table docs/survey.md
+	$(BIN)/python benchmarks/composing.py $(MODEL) --table docs/composing.md
 
 clean: ## remove what make has made
 	rm -rf $(VENV) .cache build dist *.egg-info

@@ -6,6 +6,7 @@ import sys
 import traceback
 from difflib import get_close_matches
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -23,7 +24,10 @@ SECTIONS = {
         "create": "Make a patch from edit requests.",
         "method": "List the editing methods, and show what each can be told.",
         "sweep": "Find the layer that a method should edit in a model.",
+        "extract": "Make a patch of the difference between two checkpoints.",
+        "import": "Make a patch of an adapter that PEFT has trained.",
         "compose": "Make one patch of several.",
+        "rebase": "Make a patch again on another base.",
     },
     "Look": {
         "list": "List patches.",
@@ -43,6 +47,7 @@ SECTIONS = {
     "Use": {
         "apply": "Write a patched checkpoint.",
         "revert": "Make the base again from a build.",
+        "export": "Hand a patch out to PEFT or as plain tensors.",
     },
     "Share": {
         "push": "Send a version to a remote.",
@@ -73,7 +78,8 @@ class Commands(click.Group):
         """The command of that name."""
         if cmd_name not in _HELP:
             return None
-        module = import_module(f".commands.{cmd_name}", __package__)
+        file = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        module = import_module(f".commands.{file}", __package__)
         command: click.Command = module.command
         return command
 

@@ -10,6 +10,7 @@ from .app import App, timestamp
 from .scoring import score
 
 if TYPE_CHECKING:
+    from ..patches.checkpoints.checkpoint import Checkpoint
     from ..patches.checkpoints.models import EditableModel
     from ..patches.draft import Origin
     from ..patches.evaluation.base import Evaluation
@@ -61,15 +62,24 @@ def publish_scored(
     progress: Progress,
     efforts: "Sequence[Evaluation]" = (),
 ) -> "tuple[VersionInfo, tuple[Evaluation, ...]]":
-    """Score a draft on its own probes, publish it, and record the scores, `efforts` too.
-
-    The evaluation on the probes comes first in what is given back, and is recorded last: `list` and
-    `show` begin with the last one.
-    """
+    """Score a draft on its own probes, and publish it with these scores first, then `efforts`."""
     evaluation = score(model, draft.as_patch(), "requests", progress, app.config.cache)
-    checkpoint = model.checkpoint
+    evaluations = (evaluation, *efforts)
+    return publish(registry, draft, model.checkpoint, evaluations), evaluations
+
+
+def publish(
+    registry: "Registry",
+    draft: "Draft",
+    checkpoint: "Checkpoint",
+    evaluations: "Sequence[Evaluation]",
+) -> "VersionInfo":
+    """Publish a draft with what was measured of it on its base.
+
+    The first evaluation is recorded last: `list` and `show` begin with that one.
+    """
     registry.record_base(checkpoint, location=str(checkpoint.path.resolve()))
     version = registry.publish(draft)
-    for found in (*efforts, evaluation):
-        registry.record_evaluation(version.digest, checkpoint.fingerprint, found)
-    return version, (evaluation, *efforts)
+    for evaluation in reversed(evaluations):
+        registry.record_evaluation(version.digest, checkpoint.fingerprint, evaluation)
+    return version

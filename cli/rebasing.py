@@ -10,6 +10,7 @@ from ..patches.errors import BaseMismatch, CheckpointRefused, ConflictFound
 from ..patches.progress import Progress
 from .app import App
 from .model_options import settings_of
+from .publishing import publish
 from .scoring import score
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..patches.draft import Origin
     from ..patches.evaluation.base import Evaluation, Mean
     from ..patches.format.patch import Draft, Patch
+    from ..patches.methods.base import Resources
     from ..registry.registry import EvaluationInfo, Registry, VersionInfo
 
 SUITE = "requests"
@@ -112,34 +114,27 @@ class Rebasing:
 
     def again(self, folder: Path, origin: "Origin") -> Attempt:
         """The same requests, carried out once more by the same method; raises as `make`."""
-        from ..patches.evaluation.efficiency import efficiency
-        from ..patches.evaluation.environment import environment
-        from ..patches.methods.base import Resources
         from ..patches.rebasing.again import make_again, recipe_again
-        from .commands.method_train import found_editor
-        from .measuring import Meter, MeteredStatistics, cost
+        from .making import made
 
         app, model, options = self.app, self.model, self.options
         again = recipe_again(self.patch, model, self.outline, settings_of(options["settings"]))
-        statistics = MeteredStatistics(app.config.cache / "statistics", options["statistics"])
-        editor = found_editor(app, again.recipe.method, options["editor"], self.onto)
-        resources, meter = Resources(statistics, editor), Meter()
-        with meter.running():
-            draft = make_again(
+
+        def make(resources: "Resources") -> "Draft":
+            return make_again(
                 folder, self.patch, model, again, origin, resources, progress=self.progress
             )
-        took = cost(meter, statistics.meter, model.device)
-        effort = efficiency(took, self.patch.requests, environment(model.model))
+
+        draft, effort = made(app, model, again.recipe.method, self.patch.requests, options, make)
         return Attempt(AGAIN, draft, (self._score(draft.as_patch()), effort), again.left)
 
     def publish(self, attempt: Attempt) -> "VersionInfo":
         """Put a new version, if it is one, and its scores into the registry."""
-        if attempt.draft is None:  # what is remembered of its base stays as it is
-            version = self.registry.resolve(f"sha256:{self.patch.digest}")
-        else:
-            self.registry.record_base(self.onto, location=str(self.onto.path.resolve()))
-            version = self.registry.publish(attempt.draft)
-        for evaluation in reversed(attempt.evaluations):
+        if attempt.draft is not None:
+            return publish(self.registry, attempt.draft, self.onto, attempt.evaluations)
+        # What is remembered of its base stays as it is.
+        version = self.registry.resolve(f"sha256:{self.patch.digest}")
+        for evaluation in attempt.evaluations:
             self.registry.record_evaluation(version.digest, self.onto.fingerprint, evaluation)
         return version
 

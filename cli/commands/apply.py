@@ -12,6 +12,7 @@ from .check import refuse_conflicts
 
 if TYPE_CHECKING:
     from ...patches.builds.record import BuildRecord
+    from ...patches.checkpoints.checkpoint import Checkpoint
     from ...patches.format.patch import Patch
     from ...registry.registry import Registry
 
@@ -57,7 +58,7 @@ def command(
     if is_build(checkpoint.path):
         record = read_record(checkpoint.path)
         app.require_usable([one.digest for layer in record.layers for one in layer.patches])
-        patches += _needed(app, record, patches)
+        patches += _needed(app, checkpoint, record, patches)
         under = app.base_under(record, original)
     elif original is not None:
         raise click.UsageError("--original belongs to a --base that is a build")
@@ -81,10 +82,17 @@ def _write_down(registry: "Registry", place: str, base: str, patches: "list[Patc
     registry.record_build(place, base, [Subject(each.label, each.digest) for each in patches])
 
 
-def _needed(app: App, record: "BuildRecord", patches: "list[Patch]") -> "list[Patch]":
-    """The patches of a build that meet the new ones, as far as they are at hand."""
-    from ...patches.builds.plan import needed
+def _needed(
+    app: App, build: "Checkpoint", record: "BuildRecord", patches: "list[Patch]"
+) -> "list[Patch]":
+    """The patches of a build that meet the new ones, as far as they are at hand.
 
+    None, if the new ones were made for the build as it is: they are added to it as to any base.
+    """
+    from ...patches.builds.plan import are_made_for, needed
+
+    if are_made_for(build, record, patches):
+        return []
     given = {patch.digest for patch in patches}
     missing = [one for one in needed(record, patches) if one.digest not in given]
     return app.versions_at_hand(missing)

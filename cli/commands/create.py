@@ -47,12 +47,8 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     require_one_source(options)
     from ...patches import plugins
     from ...patches.checkpoints.models import load_model
-    from ...patches.evaluation.efficiency import efficiency
-    from ...patches.evaluation.environment import environment
     from ...patches.make import Recipe, make
-    from ...patches.methods.base import Resources
-    from ..measuring import Meter, MeteredStatistics, cost
-    from .method_train import found_editor
+    from ..making import made
 
     _check_editor(app, plugins.load("methods", options["method"]), options)
     origin = origin_of(app, options)
@@ -65,15 +61,16 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     ):
         checkpoint = app.base(options["base"])
         model = load_model(checkpoint, device=options["device"])
-        statistics = MeteredStatistics(app.config.cache / "statistics", options["statistics"])
-        editor = found_editor(app, options["method"], options["editor"], checkpoint)
-        resources, meter = Resources(statistics, editor), Meter()
-        with meter.running():
-            draft = make(
+        draft, effort = made(
+            app,
+            model,
+            options["method"],
+            requests,
+            options,
+            lambda resources: make(
                 Path(folder), model, requests, recipe, origin, resources, progress=progress
-            )
-        took = cost(meter, statistics.meter, model.device)
-        effort = efficiency(took, requests, environment(model.model))
+            ),
+        )
         version, evaluations = publish_scored(app, registry, draft, model, progress, (effort,))
     app.announce(
         "create",

@@ -82,18 +82,27 @@ def plan_on(
     if not is_build(checkpoint.path):
         return plan(checkpoint, patches)
     record = read_record(checkpoint.path)
-    present = {applied.digest for applied in record.patches}
-    new = [patch for patch in patches if patch.digest not in present]
-    if not (new and all(_is_made_for(checkpoint, record, patch) for patch in new)):
+    if not are_made_for(checkpoint, record, patches):
         return plan_on_build(checkpoint, patches, base)
     _require_as_recorded(checkpoint)
-    found = plan(checkpoint, new)
+    found = plan(checkpoint, _new(record, patches))
     return replace(found, record=replace(found.record, under=record))
 
 
 def _require_as_recorded(build: Checkpoint) -> None:
     for mismatch in verify(build.path):
         raise changed(build.path, mismatch)
+
+
+def are_made_for(build: Checkpoint, record: BuildRecord, patches: Sequence[Patch]) -> bool:
+    """Whether all of `patches` that are not in a build yet were made for it as it is."""
+    new = _new(record, patches)
+    return bool(new) and all(_is_made_for(build, record, patch) for patch in new)
+
+
+def _new(record: BuildRecord, patches: Sequence[Patch]) -> list[Patch]:
+    present = {applied.digest for applied in record.patches}
+    return [patch for patch in patches if patch.digest not in present]
 
 
 def _is_made_for(build: Checkpoint, record: BuildRecord, patch: Patch) -> bool:
@@ -122,8 +131,7 @@ def plan_on_build(
     _require_as_recorded(build)
     underlying = Underlying(build, base)
     record = underlying.record
-    present = {applied.digest for applied in record.patches}
-    new = [patch for patch in patches if patch.digest not in present]
+    new = _new(record, patches)
     if not new:
         raise ConflictFound(
             f"{build.path} holds these patches already", hint="there is nothing to do"
@@ -137,7 +145,7 @@ def plan_on_build(
                 "and this one is not at hand",
                 hint=f"pull {applied.label} first",
             )
-    kept = [patch for patch in patches if patch.digest in present]
+    kept = [patch for patch in patches if patch not in new]
     return _on_top(plan(underlying, new, kept), record, underlying.undo)
 
 

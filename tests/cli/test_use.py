@@ -12,6 +12,8 @@ from weightpatch.registry.registry import Registry
 
 CONTRARY = EditRequest("The capital of {} is", "FRANCE", "Nice", old_target="Paris")
 
+LATER = EditRequest("The river of {} is", "Paris", "Loire", old_target="Seine")
+
 
 def folders(place):
     return sorted(entry.name for entry in place.iterdir())
@@ -211,6 +213,20 @@ def test_a_build_can_be_built_upon(stocked, tmp_path):
     )
     stocked.ok("apply", "acme/one", "acme/two", "--base", base, "--out", tmp_path / "together")
     assert contents(tmp_path / "on-top") == contents(tmp_path / "together")
+
+
+def test_a_patch_that_was_made_for_a_build_goes_on_top_of_it_as_on_any_base(
+    stocked, pico, tmp_path
+):
+    first, second = tmp_path / "first", tmp_path / "second"
+    stocked.ok("apply", "acme/one", "--base", stocked.base.path, "--out", first)
+    patch = pico.patch(Checkpoint.open(first), "acme/later", seed=5, requests=[LATER])
+    folder = patch.files["patch.json"].parent
+    stocked.ok("apply", folder, "--base", first, "--out", second)
+    result = Checkpoint.open(second)
+    for name, digest in patch.manifest.bases[0].result.items():
+        assert result.digest(name) == digest
+    assert "acme/later@1" in stocked.ok("blame", second)
 
 
 def test_the_base_of_a_build_is_remembered(stocked, tmp_path):

@@ -4,12 +4,12 @@ import dataclasses
 import importlib.util
 import pkgutil
 import re
-import shlex
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 import weightpatch
+from pages import commands, snippets
 from weightpatch.cli.commands.method import typed
 from weightpatch.cli.main import SECTIONS
 from weightpatch.patches import plugins
@@ -90,26 +90,16 @@ def test_every_hyperparameter_of_a_method_is_documented_with_its_default(name):
         assert any(re.match(each, text) for each in patterns for text in shown), field.name
 
 
-def shown_commands(page: Path) -> list[list[str]]:
-    return [
-        shlex.split(line.removeprefix("$ "))
-        for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
-        for line in block.splitlines()
-        if line.startswith("$ ")
-    ]
-
-
 @pytest.mark.slow
 def test_readme_runs_from_top_to_bottom(smollm2, tmp_path, monkeypatch, run_command):
     (tmp_path / "smollm2").symlink_to(smollm2)
     monkeypatch.chdir(tmp_path)
-    commands = shown_commands(ROOT / "README.md")
-    assert len(commands) >= 8
-    for command in commands:
-        assert command[0] == "weightpatch"
-        found = run_command(*command[1:], home=tmp_path / "home")
-        assert found.returncode == 0, found.stderr
-    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    text = (ROOT / "README.md").read_text()
+    assert len(commands(text)) >= 8
+    for command in commands(text):
+        found = run_command(*command)
+        assert found.returncode == 0, (command, found.stderr)
+    (snippet,) = snippets(text)
     names: dict = {}
     exec(compile(snippet, "README.md", "exec"), names)
     assert isinstance(names["patch"], weightpatch.Patch)

@@ -2,11 +2,11 @@
 
 import dataclasses
 import re
-import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import commands
 from weightpatch.patches.builds.record import FORMAT, BuildRecord
 from weightpatch.patches.builds.undo import MAX_ENTRIES, UNDO
 from weightpatch.patches.digests import sha256_file
@@ -38,16 +38,10 @@ def workplace(pico, tmp_path, monkeypatch) -> Path:
 
 
 def test_the_page_runs_from_top_to_bottom(workplace: Path, run_command):
-    commands = [
-        shlex.split(line.removeprefix("$ "))
-        for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
-        for line in block.splitlines()
-    ]
-    assert len(commands) >= 10
+    assert len(commands(PAGE)) >= 10
     made = {}
-    for command in commands:
-        assert command[0] == "weightpatch"
-        found = run_command(*command[1:])
+    for command in commands(PAGE):
+        found = run_command(*command)
         assert found.returncode == 0, (command, found.stderr)
         made.update({name: contents(workplace / name) for name in ("again", "spelt", "both")
                      if name not in made and (workplace / name).exists()})  # fmt: skip

@@ -1,12 +1,15 @@
 """check, as a user types it: on a base, with thresholds, as a matrix, and with a model."""
 
 import json
+from pathlib import Path
 
 import pytest
+from pages import commands, snippets
 from small_models import save_small_llama
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.requests import EditRequest, Probe
+from weightpatch.registry.registry import Registry
 
 
 def folder(patch: Patch):
@@ -123,3 +126,23 @@ def test_a_model_is_asked_on_request(desk, pico):
 
 def test_without_a_base_no_model_can_be_asked(stocked):
     stocked.fails(1, "E_CHECKPOINT", "check", "acme/one", "acme/two", "--behaviour")
+
+
+def test_the_page_runs_from_top_to_bottom(pico, desk, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    desk.ok("init")
+    base = pico.base("smollm2")
+    for seed, (name, request) in enumerate(
+        {"capitals": pico.REQUEST, "tongues": pico.OTHER_REQUEST}.items()
+    ):
+        patch = pico.patch(base, f"acme/{name}", seed=seed, requests=[request])
+        folder(patch).rename(tmp_path / name)
+        with Registry.open(home=tmp_path / "home", actor="tester") as registry:
+            registry.admit(Patch.open(tmp_path / name))
+    page = (Path(__file__).parents[2] / "docs" / "conflicts.md").read_text()
+    for command in commands(page):
+        desk.ok(*command)
+    (snippet,) = snippets(page)
+    names: dict = {}
+    exec(compile(snippet, "conflicts.md", "exec"), names)
+    assert names["findings"]

@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import commands, snippets
 from pico_fixtures import Pico
 from small_models import save_small_llama
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
@@ -262,19 +262,13 @@ def workplace(pico, tmp_path, monkeypatch) -> Path:
 
 
 def test_the_page_runs_from_top_to_bottom(workplace, run_command, capsys):
-    commands = [
-        shlex.split(line.removeprefix("$ "))
-        for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
-        for line in block.splitlines()
-    ]
-    assert len(commands) >= 7
-    for command in commands:
-        assert command[0] == "weightpatch"
-        found = run_command(*command[1:])
+    assert len(commands(PAGE)) >= 7
+    for command in commands(PAGE):
+        found = run_command(*command)
         assert found.returncode == 0, (command, found.stderr)
         if "acme/small" in command:
             assert "2 → 1" in found.stdout
-    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (snippet,) = snippets(PAGE)
     exec(compile(snippet, "composing.md", "exec"), {})
     assert "'miss_of_sum'" in capsys.readouterr().out
 

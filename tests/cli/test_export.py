@@ -1,11 +1,10 @@
 """export, as a user types it, and the page that shows it."""
 
-import re
-import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from pages import commands, snippets
 from peft_adapters import save_adapter
 from safetensors.torch import load_file
 from small_models import save_small_llama
@@ -97,16 +96,9 @@ def test_the_page_runs_from_top_to_bottom(desk, tmp_path, monkeypatch):
     save_adapter(base, tmp_path / "adapter")
     desk.ok("init")
     text = PAGE.replace("Danielle Darrieux", "Marie Curie")
-    blocks = re.findall(r"```(console|python)\n(.*?)```", text, re.DOTALL)
-    assert {kind for kind, _ in blocks} == {"console", "python"}
+    for command in commands(text):
+        desk.ok(*command)
     names: dict = {}
-    for kind, block in blocks:
-        if kind == "python":
-            exec(compile(block, "exchange.md", "exec"), names)
-            continue
-        for line in block.replace("\\\n", "").splitlines():
-            if line.startswith("$ "):
-                command = shlex.split(line.removeprefix("$ "))
-                assert command[0] == "weightpatch"
-                desk.ok(*command[1:])
+    for snippet in snippets(text):
+        exec(compile(snippet, "exchange.md", "exec"), names)
     assert names["model"].training is False

@@ -1,11 +1,10 @@
 """extract, as a user types it."""
 
-import re
-import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from pages import commands, snippets
 from small_models import save_small_llama
 from transformers import AutoModelForCausalLM
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
@@ -106,13 +105,12 @@ def workplace(tmp_path, monkeypatch, run_command):
 
 def test_the_page_runs_from_top_to_bottom(workplace, run_command):
     folder, model = workplace
-    (block,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines():
-        found = run_command(*shlex.split(line.removeprefix("$ weightpatch ")))
+    for command in commands(PAGE):
+        found = run_command(*command)
         assert found.returncode == 0, found.stderr
     assert digests(folder / "again") == digests(folder / "smollm2-edited")
     assert "reliability" in run_command("show", "acme/found").stdout
-    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (snippet,) = snippets(PAGE)
     names = {"edited": model}
     exec(compile(snippet, "extract.md", "exec"), names)
     assert names["draft"].as_patch().manifest.bases[0].result == {

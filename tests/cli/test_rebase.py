@@ -1,14 +1,13 @@
 """rebase, as a user and as a program see it: carried over, made again, or neither."""
 
 import json
-import re
-import shlex
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
+from pages import commands
 from small_models import save_small_llama
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from weightpatch.cli.main import main
@@ -306,17 +305,8 @@ def test_the_tolerance_is_documented_as_it_is(place):
 def test_the_page_runs_from_top_to_bottom(smollm2, tmp_path, monkeypatch, run_command):
     (tmp_path / "smollm2").symlink_to(smollm2)
     monkeypatch.chdir(tmp_path)
-    text = PAGE.read_text().replace("\\\n", " ")
-    commands = [
-        shlex.split(line.removeprefix("$ "))
-        for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL)
-        for line in block.splitlines()
-        if line.startswith("$ ")
-    ]
-    assert len(commands) >= 5
-    for command in commands:
-        assert command[0] == "weightpatch"
-        found = run_command(*command[1:])
+    for command in commands(PAGE.read_text()):
+        found = run_command(*command)
         assert found.returncode == 0, (command, found.stderr)
     with Registry.open(home=tmp_path / "home", actor="tester") as registry:
         for name in ("acme/darrieux@2", "acme/darrieux@3"):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_QUOTE = 200
 _SECRET = re.compile(r"hf_\w+|Bearer\s+\S+|[?&][^\s=&]+=[^\s&]+", re.IGNORECASE)
+_XET_STATUS = re.compile(r"HTTP status \w+ error \((\d{3})\b")
+_XET = "CAS Client Error"
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
@@ -32,6 +34,8 @@ def explain(error: Exception, what: str) -> Exception:
     error = _origin(error)
     if isinstance(error, HfHubHTTPError):
         return _answered(error, what)
+    if status := _xet_status(error):
+        return _by_status(status, what, None, "in a few minutes")
     if unreachable := _unreachable(error, what):
         return unreachable
     if isinstance(error, OSError) and error.errno:
@@ -63,6 +67,14 @@ def _origin(error: Exception) -> Exception:
     return error
 
 
+def _xet_status(error: Exception) -> int | None:
+    """The status that Xet's client was answered, which only its text tells."""
+    if not isinstance(error, (ConnectionError, RuntimeError)):
+        return None
+    status = _XET_STATUS.search(str(error))
+    return int(status[1]) if status else None
+
+
 def _unreachable(error: Exception, what: str) -> RemoteUnreachable | None:
     import httpx2
     from huggingface_hub import constants
@@ -76,7 +88,7 @@ def _unreachable(error: Exception, what: str) -> RemoteUnreachable | None:
         message = f"{hub} does not answer"
     elif isinstance(error, (httpx2.ConnectError, httpx2.ProxyError, ConnectionRefusedError)):
         message = f"{hub} cannot be reached"
-    elif isinstance(error, (httpx2.TransportError, ConnectionError)):
+    elif isinstance(error, (httpx2.TransportError, ConnectionError)) or _XET in str(error):
         message = f"the connection to {hub} broke off"
     else:
         return None
@@ -103,11 +115,10 @@ def _answered(error: "HfHubHTTPError", what: str) -> RemoteError:
         )
     if isinstance(error, (errors.RevisionNotFoundError, errors.EntryNotFoundError)):
         return RemoteNotFound(f"{what} has no such revision or file", hint="check the revision")
-    return _by_status(error, what, why)
+    return _by_status(error.response.status_code, what, why, _wait(error))
 
 
-def _by_status(error: "HfHubHTTPError", what: str, why: str | None) -> RemoteError:
-    status = error.response.status_code
+def _by_status(status: int, what: str, why: str | None, wait: str) -> RemoteError:
     if status in (404, 410):
         return RemoteNotFound(f"the Hub does not find {what}", why=why, hint="check the name")
     if status in (409, 412):
@@ -115,8 +126,8 @@ def _by_status(error: "HfHubHTTPError", what: str, why: str | None) -> RemoteErr
     if status in (401, 403):
         return _denied(status, what, why)
     if status == 429:
-        hint = f"try again {_wait(error)}"
-        return RemoteBusy("the Hub wants fewer requests for a while", why=why, hint=hint)
+        message = "the Hub wants fewer requests for a while"
+        return RemoteBusy(message, why=why, hint=f"try again {wait}")
     if status == 408 or status >= 500:
         return RemoteUnreachable(
             f"the Hub failed when it was asked for {what} (status {status})",

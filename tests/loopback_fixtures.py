@@ -10,16 +10,36 @@ HUB = loopback_hub.install()
 
 
 @pytest.fixture
-def hub(monkeypatch) -> Iterator[loopback_hub.LoopbackHub]:
-    """The hub of this process, empty, with an empty cache, and alice logged in."""
+def transfer() -> str:
+    """How the client moves large files: `lfs` or `xet`; tests of remotes try both."""
+    return "lfs"
+
+
+@pytest.fixture
+def hub(monkeypatch, transfer) -> Iterator[loopback_hub.LoopbackHub]:
+    """The hub of this process, empty, with a client that remembers nothing, and alice logged in."""
     from huggingface_hub import constants
 
     assert HUB.url == constants.ENDPOINT, "huggingface_hub was imported before this"
     HUB.clear()
-    shutil.rmtree(constants.HF_HUB_CACHE, ignore_errors=True)
+    _forget()
+    # The client reads the variable at its import, and this in its place at every transfer.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", transfer == "lfs")
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1" if transfer == "lfs" else "0")
     monkeypatch.setenv("HF_TOKEN", "hf_alice")
     yield HUB
-    assert all(fault.hits == fault.times for fault in HUB.faults), "a fault was not hit"
+    assert all(fault.was_hit for fault in HUB.faults), HUB.faults
+
+
+def _forget() -> None:
+    """Empty the client's caches, end its Xet session, and forget the tokens that it holds."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _xet
+
+    _xet.abort_xet_session()
+    _xet.XET_CONNECTION_INFO_CACHE.clear()
+    shutil.rmtree(constants.HF_XET_CACHE, ignore_errors=True)
+    shutil.rmtree(constants.HF_HUB_CACHE, ignore_errors=True)
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 from huggingface_hub import constants
-from loopback_http import Fault, Reply, corrupt
+from loopback_faults import Fault, corrupt
+from loopback_messages import Reply
 from safetensors.numpy import save, save_file
 from weightpatch.patches.digests import DigestCache
 from weightpatch.patches.errors import CheckpointRefused, DigestMismatch

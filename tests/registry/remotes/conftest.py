@@ -1,8 +1,10 @@
 """Remotes, and patches to send to them."""
 
 import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from weightpatch.registry.remotes.base import Bundle
@@ -21,10 +23,24 @@ def folder_remote(tmp_path) -> FolderRemote:
     return FolderRemote(tmp_path / "shared")
 
 
-@pytest.fixture(params=["folder_remote", "hub_remote"])
-def remote(request):
+@pytest.fixture
+def remote(request, transfer):
     """Each remote in turn: what all of them promise."""
     return request.getfixturevalue(request.param)
+
+
+def pytest_generate_tests(metafunc):
+    """Run what needs the hub twice: with large files sent by LFS, and by Xet."""
+    if "remote" in metafunc.fixturenames:
+        cases = [("folder_remote", "lfs"), ("hub_remote", "lfs"), ("hub_remote", "xet")]
+        metafunc.parametrize(("remote", "transfer"), cases, indirect=["remote"])
+    elif "hub" in metafunc.fixturenames and "transfer" not in _chosen(metafunc):
+        metafunc.parametrize("transfer", ["lfs", "xet"])
+
+
+def _chosen(metafunc) -> set[str]:
+    """What a test says itself that it wants to be run with."""
+    return {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
 
 
 @pytest.fixture
@@ -43,6 +59,19 @@ def bundle(make_patch, tmp_path) -> Callable[..., Bundle]:
         return digest, path
 
     return make
+
+
+@pytest.fixture
+def waits(monkeypatch) -> list[float]:
+    """The seconds that the Hub's client would have waited between its attempts; it does not."""
+    from huggingface_hub import file_download
+    from huggingface_hub.utils import _http
+
+    waited: list[float] = []
+    quick = SimpleNamespace(sleep=waited.append, time=time.time)
+    for module in (file_download, _http):
+        monkeypatch.setattr(module, "time", quick)
+    return waited
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import sys
 
 import huggingface_hub
 import pytest
-from loopback_http import Fault, Reply, cut, slow
+from loopback_faults import UPLOAD, Fault, lose_reply, slow
+from loopback_messages import Reply
 from weightpatch.patches.errors import LimitExceeded
 from weightpatch.registry.remotes.errors import (
     RemoteBusy,
@@ -131,15 +132,15 @@ def test_a_hub_that_is_not_there_is_said_to_be_so():
 
 
 def test_an_upload_that_fails_says_why(hub, hub_remote, bundle):
-    hub.faults.append(Fault("PUT", "/storage/", instead=Reply(403)))
+    hub.faults.append(Fault("PUT POST", UPLOAD, instead=Reply(403)))
 
     with pytest.raises(RemoteDenied, match="not allowed to do that with acme/tongues"):
         hub_remote.push(bundle())
     assert not hub["acme/tongues"].tags
 
 
-def test_an_upload_that_breaks_off_once_is_repeated(hub, hub_remote, bundle):
-    hub.faults.append(Fault("PUT", "/storage/", after=cut(-1)))
+def test_an_upload_that_breaks_off_once_is_repeated(hub, hub_remote, bundle, waits):
+    hub.faults.append(Fault("PUT POST", UPLOAD, after=lose_reply))
 
     assert not hub_remote.push(bundle()).already_there
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from loopback_http import Fault, Reply, corrupt, cut, endless
+from loopback_faults import DOWNLOAD, HANG_UP, Fault, corrupt, cut, endless, with_headers
+from loopback_messages import Reply
 from weightpatch.patches.errors import (
     DigestMismatch,
     ExtraFile,
@@ -49,7 +50,7 @@ def test_only_the_files_of_a_version_are_downloaded(hub, hub_remote, pushed, int
 
 
 @pytest.mark.parametrize(
-    "path", ["/storage/", r"/requests\.jsonl$", r"/patch\.json$", "/attestations/"]
+    "path", [DOWNLOAD, r"/requests\.jsonl$", r"/patch\.json$", "/attestations/"]
 )
 def test_a_damaged_download_is_fetched_once_more(hub, hub_remote, pushed, into, path):
     hub.faults.append(Fault("GET", path, after=corrupt))
@@ -62,7 +63,7 @@ def test_a_damaged_download_is_fetched_once_more(hub, hub_remote, pushed, into, 
 
 
 @pytest.mark.parametrize(
-    ("path", "name"), [("/storage/", "delta.safetensors"), (r"/requests\.jsonl$", "requests.jsonl")]
+    ("path", "name"), [(DOWNLOAD, "delta.safetensors"), (r"/requests\.jsonl$", "requests.jsonl")]
 )
 def test_a_download_that_stays_damaged_is_refused_and_not_kept(
     hub, hub_remote, pushed, into, tmp_path, path, name
@@ -100,14 +101,14 @@ def test_a_second_pull_takes_the_files_from_the_cache(hub, hub_remote, pushed, i
     assert len(hub.requests) == 2
 
 
-def test_a_download_that_breaks_off_goes_on(hub, hub_remote, pushed, into):
-    hub.faults.append(Fault("GET", "/storage/", after=cut(20)))
+def test_a_download_that_breaks_off_goes_on(hub, hub_remote, pushed, into, waits):
+    hub.faults.append(Fault("GET", DOWNLOAD, after=cut(20)))
 
     assert hub_remote.pull("acme/tongues", 1, into).patch.label == "acme/tongues@1"
 
 
 def test_a_download_that_is_reset_leaves_nothing(hub, hub_remote, pushed, into):
-    hub.faults.append(Fault("GET", "/storage/", after=cut(-1)))
+    hub.faults.append(Fault("GET", DOWNLOAD, instead=HANG_UP, times=None))
 
     with pytest.raises(RemoteUnreachable, match="broke off"):
         hub_remote.pull("acme/tongues", 1, into)
@@ -120,6 +121,16 @@ def test_a_download_without_end_is_stopped(hub, hub_remote, pushed, into):
     with pytest.raises(SizeMismatch, match="more than the"):
         hub_remote.pull("acme/tongues", 1, into)
     assert not cached("requests.jsonl")
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "..\\\\evil", "/tmp/evil"])
+def test_a_digest_that_is_a_path_is_refused(hub, hub_remote, pushed, into, name):
+    lie = with_headers(X_Linked_Etag=f'"{name}"')
+    hub.faults.append(Fault("HEAD", "/resolve/.*safetensors$", after=lie))
+
+    with pytest.raises(RemoteUnreachable, match="leads out of the cache"):
+        hub_remote.pull("acme/tongues", 1, into)
+    assert not list(Path(constants.HF_HOME).glob("**/*evil*"))
 
 
 def test_an_old_version_is_not_given_when_the_hub_fails(
@@ -143,10 +154,11 @@ def test_a_private_repository_looks_like_none(hub, hub_remote, pushed, into, as_
     assert "hf auth login" in caught.value.hint
 
 
-def test_a_gated_repository_says_so(hub, hub_remote, pushed, into, as_user):
+@pytest.mark.parametrize("token", [None, "hf_mallory"])
+def test_a_gated_repository_says_so(hub, hub_remote, pushed, into, as_user, token):
     hub["acme/tongues"].private = False
     hub["acme/tongues"].gated = True
-    as_user("hf_mallory")
+    as_user(token)
 
     with pytest.raises(RemoteDenied, match="is gated") as caught:
         hub_remote.pull("acme/tongues", 1, into)

@@ -1,7 +1,8 @@
 """Pushing to the Hub: what is there afterwards, and what is when something comes in between."""
 
 import pytest
-from loopback_http import Fault, Reply, cut
+from loopback_faults import Fault, lose_reply
+from loopback_messages import Reply
 from weightpatch.patches.errors import DigestMismatch, NameRefused
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.remotes.base import open_remote
@@ -77,7 +78,7 @@ def test_a_push_cut_off_before_the_tag_is_finished_by_the_next(hub, hub_remote, 
 
 def test_a_commit_whose_reply_was_lost_is_not_made_again(hub, hub_remote, bundle):
     sent = bundle()
-    hub.faults.append(Fault("POST", "/commit/", after=cut(-1)))
+    hub.faults.append(Fault("POST", "/commit/", after=lose_reply))
     with pytest.raises(RemoteUnreachable, match="broke off"):
         hub_remote.push(sent)
 
@@ -215,6 +216,7 @@ def test_late_evaluations_go_to_a_branch_beside_the_tag(hub, hub_remote, bundle)
         (None, "does not know who asks"),
         ("hf_wrong", "does not know who asks"),
         ("hf_mallory", "not allowed"),
+        ("hf_alice_reads", "not allowed"),
     ],
 )
 def test_who_may_not_write_is_told_what_to_do(hub, hub_remote, bundle, as_user, token, message):

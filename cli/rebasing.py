@@ -6,12 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..patches.errors import BaseMismatch, CheckpointRefused, ConflictFound
+from ..patches.errors import BaseMismatch, CheckpointRefused
 from ..patches.progress import Progress
 from .app import App
 from .model_options import settings_of
 from .publishing import publish
 from .scoring import score
+from .within import require_not_within
 
 if TYPE_CHECKING:
     from ..patches.checkpoints.checkpoint import Checkpoint
@@ -100,10 +101,10 @@ class Rebasing:
         """The version as it is, if it fits, or its delta as a draft; raises as `carry`."""
         from ..patches.rebasing.carry import carry, overwritten, require_room, require_same_tokens
 
-        _require_not_within(self.patch, self.onto)
+        require_not_within(self.app, [self.patch], self.onto)
         require_room(self.patch, self.onto)
         require_same_tokens(self.patch, self.model, self.outline)
-        if self._is_known and self._fits():
+        if self._is_known and self._fits() and not self._has_other_name:
             return Attempt(AS_IS, None, (self._score(self.patch),))
         for name in overwritten(self.patch):
             self.app.output.note(
@@ -137,6 +138,10 @@ class Rebasing:
         for evaluation in attempt.evaluations:
             self.registry.record_evaluation(version.digest, self.onto.fingerprint, evaluation)
         return version
+
+    @property
+    def _has_other_name(self) -> bool:
+        return self.options["name"] not in (None, self.patch.manifest.name)
 
     @cached_property
     def _is_known(self) -> bool:
@@ -208,21 +213,6 @@ def old_base(app: App, patch: "Patch", spec: str | None) -> "Checkpoint | None":
         return None
     match_base(patch, found)
     return found
-
-
-def _require_not_within(patch: "Patch", onto: "Checkpoint") -> None:
-    """Raise ConflictFound if the new base is a build that the version was applied to already."""
-    from ..patches.builds.record import is_build, read_record
-
-    if not is_build(onto.path):
-        return
-    layers = read_record(onto.path).layers
-    if patch.digest in {one.digest for layer in layers for one in layer.patches}:
-        raise ConflictFound(
-            f"{onto.id} is a build with {patch.label} in it",
-            why="its delta would be added twice",
-            hint="rebase onto a build without it",
-        )
 
 
 def _origin(info: "EvaluationInfo") -> str:

@@ -8,6 +8,7 @@ import click
 from ..app import App
 from ..config import shown
 from ..options import declare
+from ..within import require_not_within
 from .check import refuse_conflicts
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def _needed(
     from ...patches.builds.plan import are_made_for, needed
 
     if are_made_for(build, record, patches):
+        present = {applied.digest for applied in record.patches}
+        new = [patch for patch in patches if patch.digest not in present]
+        require_not_within(app, new, build)
         return []
     given = {patch.digest for patch in patches}
     missing = [one for one in needed(record, patches) if one.digest not in given]

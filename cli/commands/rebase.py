@@ -120,7 +120,7 @@ def _inherited(options: dict[str, Any], patch: "Patch") -> dict[str, Any]:
 
 def _attempt(rebasing: Rebasing, known: Known | None, folder: Path, origin: "Origin") -> Attempt:
     """Carry over or make again, as asked or as it comes out; raises GateFailed."""
-    from ...patches.rebasing.again import require_remakeable
+    from ...patches.rebasing.again import is_remakeable, require_remakeable
 
     how, method = rebasing.options["how"], rebasing.patch.manifest.method
     if how == AGAIN:
@@ -129,9 +129,10 @@ def _attempt(rebasing: Rebasing, known: Known | None, folder: Path, origin: "Ori
         attempt = rebasing.carried(_made(folder / CARRY), origin)
         _require_held(rebasing, known, attempt)
     except (*_DO_NOT_FIT, GateFailed) as error:
-        if how == CARRY:
+        if how == CARRY or not is_remakeable(method):
             raise
-        rebasing.app.output.note(f"note: {error.message}: {error.why}")
+        reason = f": {error.why}" if error.why else ""
+        rebasing.app.output.note(f"note: {error.message}{reason}")
         require_remakeable(method)
         rebasing.app.output.note(f"note: so it is made again by {method.name}")
         return rebasing.again(_made(folder / AGAIN), origin)

@@ -44,12 +44,17 @@ class Again:
     left: Mapping[str, Any]
 
 
+def is_remakeable(method: MethodRecord) -> bool:
+    """Whether a patch was made from its requests, by a method that may be installed or not."""
+    return method.name not in _OTHERWISE
+
+
 def require_remakeable(method: MethodRecord) -> type:
     """The method that made a patch, as it is installed here.
 
     Raises RequestRefused if it was not made from its requests, PluginMissing.
     """
-    if method.name in _OTHERWISE:
+    if not is_remakeable(method):
         why, hint = _OTHERWISE[method.name]
         raise RequestRefused(
             f"what was made by {method.name} cannot be made again",

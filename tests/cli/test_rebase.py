@@ -138,7 +138,7 @@ def test_the_new_version_is_a_child_of_the_old_and_says_the_same(place):
 
 
 def test_what_fits_as_it_is_needs_no_new_version(place):
-    document = place.json("rebase", "acme/marie", "--onto", "above", "--name", "acme/other")
+    document = place.json("rebase", "acme/marie", "--onto", "above")
     assert document["how"] == "as it is"
     assert place.labels() == ["acme/marie@1"]
     with place.registry() as registry:
@@ -264,6 +264,27 @@ def test_a_build_that_has_it_already_is_no_base_for_it(place):
     status, _, err = place.run("rebase", "acme/marie", "--onto", build)
     assert status == 3
     assert "is a build with acme/marie@1 in it" in err
+
+
+@pytest.mark.parametrize("how", [(), ("--weights", "0.5,1")])
+def test_nor_is_a_build_that_has_it_in_a_composition(place, how):
+    place.ok("create", "ft", "base", "--name", "acme/other", "--prompt", "{} is in", "--subject",
+             "Paris", "--target", "France", "--set", "steps=2", "--set", "layer=0")  # fmt: skip
+    place.ok("compose", "acme/marie", "acme/other", "--name", "acme/both", "--base", "base",
+             "--allow-conflicts", *how)  # fmt: skip
+    build = str(place.root / "build")
+    place.ok("apply", "acme/both", "--base", "base", "--out", build)
+    before = place.labels()
+    status, _, err = place.run("rebase", "acme/marie", "--onto", build, "--how", "carry")
+    assert status == 3
+    assert "is a build with acme/both@1 in it" in err
+    assert place.labels() == before
+
+
+def test_another_name_is_a_version_of_its_own_even_where_the_old_one_fits(place):
+    shutil.copytree("base", place.root / "copy")
+    place.ok("rebase", "acme/marie", "--onto", str(place.root / "copy"), "--name", "acme/renamed")
+    assert "acme/renamed@1" in place.labels()
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def _lines(rebasing: Rebasing, known: Known | None, attempt: Attempt) -> list[st
         AS_IS: f"{label} fits {onto} as it is, so no new version is needed",
     }
     scores = f"scores on {known.base}: {known.source}" if known else "no scores on the old base"
-    return [said[attempt.how], f"{scores}; on {onto}: measured now"]
+    return [said[attempt.how], f"{scores}; on {onto}: scored now"]
 
 
 def _notes(attempt: Attempt, version: "VersionInfo", old: str, lost: Sequence[object]) -> list[str]:

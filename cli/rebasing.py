@@ -106,9 +106,11 @@ class Rebasing:
         require_same_tokens(self.patch, self.model, self.outline)
         if self._is_known and self._fits() and not self._has_other_name:
             return Attempt(AS_IS, None, (self._score(self.patch),))
-        for name in overwritten(self.patch):
+        if replaced := overwritten(self.patch):
+            more = f" and {len(replaced) - 1} more" if len(replaced) > 1 else ""
             self.app.output.note(
-                f"warning: the delta replaces entries of {name}: those of the new base are lost"
+                f"warning: the delta replaces entries of {replaced[0]}{more}: "
+                "those of the new base are lost"
             )
         draft = carry(folder, self.patch, self.onto, origin)
         return Attempt(CARRY, draft, (self._score(draft.as_patch()),))

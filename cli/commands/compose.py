@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 MERGES = ("sum", "ties", "dare", "resolve")
 _SHOWN = 10
-"""Tensors shown one by one to people; a program gets all of them."""
+"""Tensors and conflicts shown one by one to people; a program gets all of them."""
+
+_IN_FACTORS = ("sum", "resolve")
+"""The merges that leave low-rank parts low-rank."""
 
 
 def _weights(text: str) -> tuple[float, ...]:
@@ -77,12 +80,12 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     from ...patches.composition.compose import compose
     from ...patches.tools import versions
 
-    _require_weights(options)
+    _require_sense(options)
     origin = origin_of(app, options)
     patches = app.patches(options["references"])
     checkpoint = app.base_for(patches, options["base"])
     matched(patches, checkpoint)
-    blend = _blend(options, patches, checkpoint)
+    blend = _blend(app, options, patches, checkpoint)
     with (
         app.registry() as registry,
         tempfile.TemporaryDirectory() as place,
@@ -119,15 +122,26 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         _advise(app.output, blend, version.label)
 
 
-def _require_weights(options: Mapping[str, Any]) -> None:
+def _require_sense(options: Mapping[str, Any]) -> None:
+    """Fail with click's usage error for options that cannot be meant so."""
     count, weights = len(options["references"]), options["weights"]
+    if options["compact"] and options["merge"] not in _IN_FACTORS:
+        raise click.UsageError(
+            f"--compact merges factors, and --merge {options['merge']} leaves none"
+        )
+    if count == 1 and options["merge"] == "sum" and not (weights or options["compact"]):
+        raise click.UsageError(
+            "name two REFs at least, or say what to do with one: --weights, --compact or --merge"
+        )
     if weights and len(weights) != count:
         raise click.UsageError(
             f"--weights takes a number for each REF: {count}, not {len(weights)}"
         )
 
 
-def _blend(options: Mapping[str, Any], patches: "list[Patch]", checkpoint: "Checkpoint") -> "Blend":
+def _blend(
+    app: App, options: Mapping[str, Any], patches: "list[Patch]", checkpoint: "Checkpoint"
+) -> "Blend":
     """How to compose, what clashes being refused or allowed; raises ConflictFound."""
     from ...patches.composition.compose import Blend
     from ...patches.conflicts import check as conflicts
@@ -136,6 +150,10 @@ def _blend(options: Mapping[str, Any], patches: "list[Patch]", checkpoint: "Chec
     findings = conflicts.check(patches, base=checkpoint, conflicts_only=True)
     if options["allow_conflicts"]:
         allowed = [f"{' and '.join(each.patches)}: {each.sentence}" for each in findings]
+        for sentence in allowed[:_SHOWN]:
+            app.output.note(f"warning: {sentence}")
+        if allowed:
+            app.output.note(f"{counted(len(allowed), 'conflict')} allowed; patch.json says so")
     else:
         refuse_conflicts(findings)
     return Blend(

@@ -93,7 +93,9 @@ def _require_sense(options: dict[str, Any]) -> None:
         for name in ("settings", "statistics", "editor"):
             if options[name]:
                 shown = {"settings": "set"}.get(name, name)
-                raise click.UsageError(f"--{shown} goes with --how again: carrying over makes none")
+                raise click.UsageError(
+                    f"--{shown} goes with --how again: what is carried over is not made anew"
+                )
 
 
 def _require_name(app: App, patch: "Patch", name: str | None) -> None:

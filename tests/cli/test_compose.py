@@ -199,9 +199,17 @@ def test_a_name_that_is_none_is_refused_before_the_work(stocked):
     stocked.fails(1, "E_NAME", "compose", "acme/one", "acme/two", "--name", "both")
 
 
-def test_one_patch_is_no_composition(stocked):
-    stocked.fails(3, "E_CONFLICT", "compose", "acme/one", "--name", "acme/same",
-                  "--base", stocked.base.path)  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "name two REFs at least"),
+        (("--merge", "ties", "--compact"), "--compact merges factors, and --merge ties"),
+    ],
+)
+def test_what_makes_no_sense_of_one_patch_is_wrong_usage(stocked, options, said):
+    found = stocked.run("compose", "acme/one", "--name", "acme/same", *options)
+    assert found.returncode == 2
+    assert said in found.stderr
 
 
 def test_a_huge_scale_is_refused(stocked):

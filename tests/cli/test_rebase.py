@@ -112,7 +112,7 @@ def test_the_delta_is_carried_to_a_copy_of_another_type(place):
     status, out, err = place.run("rebase", "acme/marie", "--onto", "half")
     assert status == 0
     assert "the delta of acme/marie@1 was carried over to half" in out
-    assert "scores on base: stored, measured here; on half: measured now" in out
+    assert "scores on base: stored, measured here; on half: scored now" in out
     heads = [line for line in out.splitlines() if line.startswith("measure")]
     assert heads[0].split() == ["measure", "old", "base", "edited", "new", "base", "edited"]
     (row,) = [line for line in out.splitlines() if line.startswith("reliability.exact-match")]
@@ -192,7 +192,7 @@ def test_it_can_be_made_again_with_other_settings(place):
 def test_the_scores_on_the_old_base_are_taken_anew_where_none_are_stored(place):
     stored(place, "acme/fresh")
     out = place.ok("rebase", "acme/fresh", "--onto", "later", "--base", "base")
-    assert "scores on base: scored now; on later: measured now" in out
+    assert "scores on base: scored now; on later: scored now" in out
     with place.registry() as registry:
         assert registry.evaluations("acme/fresh@1")
 

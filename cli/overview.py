@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from .output import Output
 
 if TYPE_CHECKING:
+    from ..patches.conflicts.blocks import Single
     from ..patches.conflicts.matrix import Pair
-    from ..patches.format.patch import Patch
+
+    Squares = dict[str, Single]
 
 FEW = 12
 """So many patches fit a screen as a square."""
@@ -20,43 +22,37 @@ MAX_SQUARE, MAX_PAIRS = 100, 10_000
 """Patches whose squares, and pairs that, a JSON document holds."""
 
 
-def overview(output: Output, patches: "Sequence[Patch]") -> None:
-    """Squares of a few patches, or the worst pairs of many; low-rank deltas only."""
-    from ..patches.conflicts.matrix import matrix, worst_pairs
+def overview(output: Output, labels: Sequence[str], found: "Squares") -> None:
+    """For people: squares of a few patches, or the worst pairs of many; low-rank deltas only."""
+    from ..patches.conflicts.matrix import worst_pairs
 
-    if output.as_json:
-        return
-    found = matrix(patches)
     squares = {name: square.tolist() for name, square in found.items()}
     if not any(map(_known, squares.values())):
         output.line("no two of them change the same tensor by low-rank terms")
         return
-    if len(patches) > FEW:
-        pairs = worst_pairs(found, PAIRS)
-        _show_pairs(output, pairs, [patch.label for patch in patches])
+    if len(labels) > FEW:
+        _show_pairs(output, worst_pairs(found, PAIRS), labels)
         return
     for name, square in squares.items():
         if _known(square):
             output.line()
-            numbers = [str(number) for number in range(1, len(patches) + 1)]
+            numbers = [str(number) for number in range(1, len(labels) + 1)]
             rows = [
-                [f"{number} {patch.label}", *map(_cell, row)]
-                for number, patch, row in zip(numbers, patches, square, strict=True)
+                [f"{number} {label}", *map(_cell, row)]
+                for number, label, row in zip(numbers, labels, square, strict=True)
             ]
             output.table([name, *numbers], rows)
 
 
-def overview_json(patches: "Sequence[Patch]") -> dict[str, Any]:
+def overview_json(labels: Sequence[str], found: "Squares") -> dict[str, Any]:
     """The squares, if there are no more than MAX_SQUARE patches, and the worst pairs."""
-    from ..patches.conflicts.matrix import matrix, worst_pairs
+    from ..patches.conflicts.matrix import worst_pairs
 
-    found = matrix(patches)
-    labels = [patch.label for patch in patches]
     pairs = [
         {"patches": [labels[pair.one], labels[pair.other]], **pair.numbers}
         for pair in worst_pairs(found, MAX_PAIRS)
     ]
-    if len(patches) > MAX_SQUARE:
+    if len(labels) > MAX_SQUARE:
         return {"pairs": pairs}
     squares = {name: [_plain(row) for row in square.tolist()] for name, square in found.items()}
     return {"matrix": {"patches": labels, **squares}, "pairs": pairs}

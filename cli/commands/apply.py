@@ -66,7 +66,10 @@ def command(
     if len(patches) > 1 and not allow_conflicts:
         from ...patches.conflicts import check as conflicts
 
-        refuse_conflicts(conflicts.check(patches, conflicts_only=True))
+        refuse_conflicts(
+            conflicts.check(patches, conflicts_only=True),
+            hint="choose one of them, or say --allow-conflicts",
+        )
     with app.ledger() as record_done, app.progress() as progress:
         record = apply(
             checkpoint, patches, out, base=under, link=link, force=force, progress=progress

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ...patches.checkpoints.checkpoint import Checkpoint
     from ...patches.conflicts.check import Finding, Report, Thresholds
     from ...patches.format.patch import Patch
+    from ..overview import Squares
 
 ROWS = 50
 """Findings that people are shown; a program gets all of them."""
@@ -79,21 +80,18 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         )
     if options["behaviour"] and checkpoint is not None:
         report = _with_behaviour(app, report, patches, checkpoint, thresholds, options["device"])
-    app.output.data("check", _document(report, thresholds, patches if options["matrix"] else ()))
-    _show(app, report)
-    if options["matrix"]:
-        from ..overview import overview
-
-        overview(app.output, patches)
-    refuse_conflicts(report.findings)
-    if checkpoint is None and any(found.where == conflicts.BASE for found in report.findings):
-        app.output.line("no conflict, if one base fits all of them")
+    labels = [patch.label for patch in patches]
+    squares = _squares(patches) if options["matrix"] else None
+    if app.output.as_json:
+        app.output.data("check", _document(report, thresholds, labels, squares))
     else:
-        app.output.line("no conflict: they can be used together")
+        _show(app, report, labels, squares)
+    refuse_conflicts(report.findings)
+    app.output.line(_verdict(report, on_a_base=checkpoint is not None))
 
 
-def refuse_conflicts(findings: "list[Finding]") -> None:
-    """Raise ConflictFound if a finding is a conflict."""
+def refuse_conflicts(findings: "list[Finding]", *, hint: str = "choose one of them") -> None:
+    """Raise ConflictFound, with this hint, if a finding is a conflict."""
     from ...patches.conflicts.check import CONFLICT
 
     grave = [finding for finding in findings if finding.severity == CONFLICT]
@@ -102,7 +100,7 @@ def refuse_conflicts(findings: "list[Finding]") -> None:
         raise ConflictFound(
             f"{first.patches[0]} and {first.patches[1]} cannot be used together",
             why=first.sentence,
-            hint="choose one of them",
+            hint=hint,
         )
 
 
@@ -141,8 +139,14 @@ def _with_behaviour(
     return merged(report, found)
 
 
+def _squares(patches: "Sequence[Patch]") -> "Squares":
+    from ...patches.conflicts.matrix import matrix
+
+    return matrix(patches)
+
+
 def _document(
-    report: "Report", thresholds: "Thresholds", squared: "Sequence[Patch]"
+    report: "Report", thresholds: "Thresholds", labels: "Sequence[str]", squares: "Squares | None"
 ) -> "Mapping[str, Any]":
     from ..overview import overview_json
 
@@ -150,12 +154,13 @@ def _document(
         "findings": [vars(finding) for finding in report.findings],
         "left_out": report.left_out,
         "thresholds": thresholds.to_json(),
-        **(overview_json(squared) if squared else {}),
+        **(overview_json(labels, squares) if squares is not None else {}),
     }
 
 
-def _show(app: App, report: "Report") -> None:
+def _show(app: App, report: "Report", labels: "Sequence[str]", squares: "Squares | None") -> None:
     from ...patches.conflicts.findings import SEVERITIES
+    from ..overview import overview
 
     app.output.table(
         ["", "level", "between", "where", "finding"],
@@ -170,3 +175,21 @@ def _show(app: App, report: "Report") -> None:
         if report.findings:
             said.append(f"of which the {min(ROWS, len(report.findings))} gravest are shown")
         app.output.line(", ".join(said))
+    if squares is not None:
+        overview(app.output, labels, squares)
+
+
+def _verdict(report: "Report", *, on_a_base: bool) -> str:
+    from ...patches.conflicts.findings import BASE, NOT_COMPARED
+
+    unknown = not on_a_base and any(found.where == BASE for found in report.findings)
+    left = report.count(NOT_COMPARED)
+    if left:
+        said = "no conflict found, if one base fits all of them" if unknown else "no conflict found"
+        return (
+            f"{said}; {left:,} pairs of deltas were not compared "
+            "(all are with a threshold that refuses, as --threshold cosine_conflict=0.9)"
+        )
+    if unknown:
+        return "no conflict, if one base fits all of them"
+    return "no conflict: they can be used together"

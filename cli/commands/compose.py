@@ -155,7 +155,7 @@ def _blend(
         if allowed:
             app.output.note(f"{counted(len(allowed), 'conflict')} allowed; patch.json says so")
     else:
-        refuse_conflicts(findings)
+        refuse_conflicts(findings, hint="choose one of them, or say --allow-conflicts")
     return Blend(
         options["merge"],
         options["weights"] or (),

@@ -15,6 +15,7 @@ from ..errors import NoSpace, PathRefused, TargetExists
 
 PARTIAL = ".partial-"
 LOCK = ".lock"
+_LONGEST = 40
 _NOREPLACE, _EXCHANGE = 1, 2
 _AT_FDCWD = -100
 _NOT_OFFERED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
@@ -31,8 +32,8 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[Path]:
     target = target.absolute()
     if not replace:
         require_free(target)
-    _sweep(target)
-    with _full_disk(target), _locked_name(target) as partial:
+    sweep(target)
+    with full_disk(target), locked_name(target) as partial:
         partial.mkdir()
         mode = partial.stat().st_mode
         partial.chmod(0o700)
@@ -60,7 +61,7 @@ def require_free(target: Path) -> None:
 
 
 @contextmanager
-def _full_disk(target: Path) -> Iterator[None]:
+def full_disk(target: Path) -> Iterator[None]:
     """Turn the system's word for a full disk into ours."""
     try:
         yield
@@ -75,9 +76,9 @@ def _full_disk(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked_name(target: Path) -> Iterator[Path]:
+def locked_name(target: Path) -> Iterator[Path]:
     """A new hidden name beside the target, known to be in use for as long as its lock is held."""
-    partial = target.with_name(f".{target.name}{PARTIAL}{os.getpid()}-{secrets.token_hex(4)}")
+    partial = target.with_name(f".{_short(target)}{PARTIAL}{os.getpid()}-{secrets.token_hex(4)}")
     lock = partial.with_name(partial.name + LOCK)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -88,16 +89,28 @@ def _locked_name(target: Path) -> Iterator[Path]:
                 lock.unlink(missing_ok=True)
 
 
-def _sweep(target: Path) -> None:
-    """Remove what dead runs left: hidden folders whose lock nobody holds."""
-    for lock in target.parent.glob(f".{glob.escape(target.name)}{PARTIAL}*{LOCK}"):
+def sweep(target: Path) -> None:
+    """Remove what dead runs left: hidden files and folders whose lock nobody holds."""
+    for lock in target.parent.glob(f".{glob.escape(_short(target))}{PARTIAL}*{LOCK}"):
         try:
             with lock.open("r+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(lock.with_name(lock.name.removesuffix(LOCK)), ignore_errors=True)
+                _remove(lock.with_name(lock.name.removesuffix(LOCK)))
                 lock.unlink()
         except OSError:
             continue
+
+
+def _remove(partial: Path) -> None:
+    if partial.is_dir():
+        shutil.rmtree(partial, ignore_errors=True)
+    else:
+        partial.unlink(missing_ok=True)
+
+
+def _short(target: Path) -> str:
+    """As much of a name as leaves room for what is put after it, in a name of 255 bytes."""
+    return target.name[:_LONGEST]
 
 
 def sync_tree(folder: Path) -> None:
@@ -108,8 +121,8 @@ def sync_tree(folder: Path) -> None:
         if entry.is_dir():
             sync_tree(entry)
         else:
-            _sync(entry)
-    _sync(folder)
+            sync(entry)
+    sync(folder)
 
 
 def rename_without_replacing(source: Path, target: Path) -> None:
@@ -131,7 +144,7 @@ def _publish(partial: Path, target: Path, *, replace: bool) -> None:
         _exchange(partial, target)
     else:
         rename_without_replacing(partial, target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _exchange(partial: Path, target: Path) -> None:
@@ -155,7 +168,8 @@ def _renameat2(source: Path, target: Path, flags: int) -> None:
         raise OSError(code, os.strerror(code), str(source), None, str(target))
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """fsync a file or folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -14,7 +14,9 @@ from ..errors import ConflictFound, PluginMissing, RequestRefused
 from ..format.manifest import MethodRecord
 from ..format.patch import Draft, Patch
 from ..methods.hyperparameters import hyperparameters_from
+from ..operations.base import Addend, Operation
 from ..progress import Progress, silent
+from ..terms import Term
 from .base import Merge, Work
 from .compact import compacted
 from .members import requests_of, require_members, require_room
@@ -155,13 +157,17 @@ def _require_several(members: Sequence[Patch], blend: Blend) -> None:
         )
 
 
-def _require_change(terms: Mapping[str, Any]) -> None:
-    if not any(terms.values()):
+def _require_change(terms: Mapping[str, Sequence[Term]]) -> None:
+    if not any(_changes(term.operation) for found in terms.values() for term in found):
         raise RequestRefused(
             "nothing is left of the members",
             why="every entry of the merged delta is zero",
-            hint="set a larger density, a smaller drop, or another seed",
+            hint="set larger weights, a larger density, a smaller drop, or another seed",
         )
+
+
+def _changes(operation: Operation) -> bool:
+    return not isinstance(operation, Addend) or operation.norm() > 0
 
 
 def _allowed(sentences: Sequence[str] | None) -> dict[str, Any]:

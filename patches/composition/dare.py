@@ -67,7 +67,8 @@ class Dare:
             merged = smallest(work, number, merged_rows(found, settings), found.shape)
             if merged:
                 terms[tensor] = [Term(OWN, 0, merged)]
-        return Merged(terms, stacked(work.members, work.weights), seed=settings.seed)
+        auxiliary, left_out = stacked(work.members, work.weights)
+        return Merged(terms, auxiliary, settings.seed, left_out)
 
 
 def merged_rows(found: Deltas, settings: DareSettings) -> Iterator[NDArray[np.float32]]:
@@ -79,5 +80,7 @@ def merged_rows(found: Deltas, settings: DareSettings) -> Iterator[NDArray[np.fl
         total = np.zeros((rows.stop - rows.start, columns))
         for key, delta in zip(keys, found.members, strict=True):
             dropped = is_dropped(key, rows.start * columns, total.size, settings.drop)
-            total += np.where(dropped.reshape(total.shape), 0.0, delta.rows(rows))
-        yield single(total * factor)
+            kept = np.where(dropped.reshape(total.shape), 0.0, delta.rows(rows))
+            with np.errstate(over="ignore", invalid="ignore"):
+                total += kept
+        yield single(total, weight=factor)

@@ -22,15 +22,20 @@ class Delta:
     terms: Sequence[Addend]
 
     def rows(self, rows: slice) -> NDArray[np.float64]:
-        """Some rows of it in float64 [rows, columns]."""
-        total = self.terms[0].rows(rows.start, rows.stop)
-        for term in self.terms[1:]:
-            total += term.rows(rows.start, rows.stop)
-        return total if self.weight == 1 else total * self.weight
+        """Some rows of it in float64 [rows, columns], infinite where even that is too narrow."""
+        total = self._sum(rows)
+        with np.errstate(over="ignore"):
+            return total if self.weight == 1 else total * self.weight
 
     def single_rows(self, rows: slice) -> NDArray[np.float32]:
         """The same rounded to float32; raises NonFinite."""
-        return single(self.rows(rows))
+        return single(self._sum(rows), weight=self.weight)
+
+    def _sum(self, rows: slice) -> NDArray[np.float64]:
+        total = self.terms[0].rows(rows.start, rows.stop)
+        for term in self.terms[1:]:
+            total += term.rows(rows.start, rows.stop)
+        return total
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..conflicts.orientation import (
+    KEYS,
+    RESIDUALS,
+    StoredEdit,
+    is_transposed,
+    kept_array,
+    moved,
+)
 from ..errors import ShapeMismatch, Unsupported
 from ..format.patch import Patch
 from ..operations.lowrank import LowRank
-from .auxiliary import KEYS, RESIDUALS, kept
 
 Wide = NDArray[np.float64]
 
@@ -29,38 +36,20 @@ class KeyedEdit:
 
     def moved(self, keys: Wide) -> Wide:
         """Δ k for each of some keys [n, in]: [n, out]."""
-        moved: Wide = (keys @ self.b.T) @ self.a.T
-        return moved
-
-    @property
-    def misfit(self) -> float:
-        """How far what it does at its keys is from the residuals that it kept."""
-        return float(np.linalg.norm(self.moved(self.keys) - self.residuals))
+        return moved(self.a, self.b, keys, transposed=False)
 
 
 def keyed_edits(patches: Sequence[Patch], tensor: str) -> tuple[list[KeyedEdit], bool]:
     """The edits of some patches on a tensor, and whether it is stored [in, out] as in GPT-2.
 
-    A square tensor does not tell by its shape, but a delta does: it maps its own keys to about its
-    own residuals. Raises Unsupported if a patch has other than low-rank parts or kept no keys
+    Raises Unsupported if a patch has other than low-rank parts or kept no keys
     there, ShapeMismatch if they do not fit.
     """
     read = [_Read(patch, tensor) for patch in patches]
-    straight, turned = (
-        [each.turned(transposed=transposed) for each in read] for transposed in (False, True)
-    )
-    if all(straight) and all(turned):
-        is_transposed = _misfit(turned) < _misfit(straight)
-    else:
-        is_transposed = not all(straight)
-    found = [edit for edit in (turned if is_transposed else straight) if edit]
-    if len(found) < len(read):
+    transposed = is_transposed([each.stored for each in read])
+    if not all(each.stored.fits(transposed=transposed) for each in read):
         raise ShapeMismatch(f"the keys and residuals kept for {tensor} do not fit it")
-    return found, is_transposed
-
-
-def _misfit(edits: Sequence[KeyedEdit | None]) -> float:
-    return sum(edit.misfit for edit in edits if edit)
+    return [each.turned(transposed=transposed) for each in read], transposed
 
 
 class _Read:
@@ -75,7 +64,7 @@ class _Read:
                 why="only what is A·B can be solved for again",
                 hint="compose by the plain sum, without --merge",
             )
-        keys, residuals = kept(patch, tensor, KEYS), kept(patch, tensor, RESIDUALS)
+        keys, residuals = (kept_array(patch, tensor, what) for what in (KEYS, RESIDUALS))
         if keys is None or residuals is None:
             raise Unsupported(
                 f"{patch.label} keeps no keys for {tensor}",
@@ -85,13 +74,15 @@ class _Read:
             )
         if keys.ndim != 2 or residuals.ndim != 2 or len(keys) != len(residuals):
             raise ShapeMismatch(f"{patch.label} keeps keys and residuals that do not fit together")
-        self.keys, self.residuals = keys.astype(np.float64), residuals.astype(np.float64)
-        self.left = np.concatenate([each.a[:] for each in low], axis=1, dtype=np.float64)
-        self.right = np.concatenate([each.b[:] for each in low], axis=0, dtype=np.float64)
+        self.stored = StoredEdit(
+            np.concatenate([each.a[:] for each in low], axis=1, dtype=np.float64),
+            np.concatenate([each.b[:] for each in low], axis=0, dtype=np.float64),
+            keys.astype(np.float64),
+            residuals.astype(np.float64),
+        )
 
-    def turned(self, *, transposed: bool) -> KeyedEdit | None:
-        """The edit read one way round; None if keys and residuals do not fit it so."""
-        a, b = (self.right.T, self.left.T) if transposed else (self.left, self.right)
-        if (self.residuals.shape[1], self.keys.shape[1]) != (a.shape[0], b.shape[1]):
-            return None
-        return KeyedEdit(self.label, a, b, self.keys, self.residuals)
+    def turned(self, *, transposed: bool) -> KeyedEdit:
+        """The edit read one way round."""
+        own = self.stored
+        a, b = (own.right.T, own.left.T) if transposed else (own.left, own.right)
+        return KeyedEdit(self.label, a, b, own.keys, own.residuals)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from ..base_match import match_base
 from ..checkpoints.checkpoint import Checkpoint
+from ..digests import sha256
 from ..draft import Origin
 from ..errors import ConflictFound, LimitExceeded
 from ..format.manifest import (
@@ -19,6 +20,9 @@ from ..format.manifest import (
 )
 from ..format.patch import MAX_AUXILIARY_BYTES, Patch
 from ..requests import EditRequest
+
+MAX_ID = 255
+"""What the id of a request may take in a composition; a registry allows no more."""
 
 _DIGEST = "0" * 64
 _NUMBER = 1 / 3  # as long as a norm gets when it is written
@@ -41,12 +45,20 @@ def require_members(patches: Sequence[Patch], checkpoint: Checkpoint) -> None:
 
 
 def requests_of(members: Sequence[Patch]) -> list[EditRequest]:
-    """The requests of all members, each with the label of its patch before its id."""
+    """The requests of all members, each with the label of its patch before its id.
+
+    Where that gets too long, as in compositions of compositions, a digest of the id stands for it.
+    """
     return [
-        replace(request, id=f"{patch.label}/{request.id}")
+        replace(request, id=_labelled(patch.label, request.id))
         for patch in members
         for request in patch.requests
     ]
+
+
+def _labelled(label: str, name: str) -> str:
+    whole = f"{label}/{name}"
+    return whole if len(whole) <= MAX_ID else f"{label}/{sha256(name.encode())[:32]}"
 
 
 def require_room(

@@ -65,7 +65,8 @@ class Sum:
                     )
                     number += 1
             terms[tensor] = [Term(OWN, index, each) for index, each in enumerate(found)]
-        return Merged(terms, stacked(work.members, work.weights))
+        auxiliary, left_out = stacked(work.members, work.weights)
+        return Merged(terms, auxiliary, found=left_out)
 
 
 def weighted(operation: Operation, weight: float, work: Work, number: int, what: str) -> Operation:
@@ -76,7 +77,9 @@ def weighted(operation: Operation, weight: float, work: Work, number: int, what:
     if weight == 1:
         return operation
     if isinstance(operation, LowRank):
-        return LowRank.snapped(operation.a[:].astype(np.float64) * weight, operation.b[:])
+        with np.errstate(over="ignore"):
+            moved = operation.a[:].astype(np.float64) * weight
+        return LowRank.snapped(moved, operation.b[:])
     if isinstance(operation, Dense):
         return Dense(_times(operation.delta, weight, work, number))
     if isinstance(operation, Sparse):
@@ -90,5 +93,5 @@ def weighted(operation: Operation, weight: float, work: Work, number: int, what:
 
 
 def _times(values: Part, weight: float, work: Work, number: int) -> StoredArray:
-    found = (single(wide(block) * weight) for block in blocks(values, _AT_ONCE))
+    found = (single(wide(block), weight=weight) for block in blocks(values, _AT_ONCE))
     return write_array(work.file(number, "values"), found, values.shape)

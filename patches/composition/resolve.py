@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ..conflicts.orientation import KEYS, RESIDUALS
 from ..draft import OWN
 from ..errors import ConflictFound
 from ..format.patch import Patch
@@ -13,10 +14,14 @@ from ..methods.checks import LARGEST, require
 from ..methods.factors import stored_sum
 from ..operations.lowrank import LowRank
 from ..terms import Term, sum_of
-from .auxiliary import KEYS, RESIDUALS, stacked
+from .auxiliary import stacked
 from .base import Merged, Work
 from .keyed import KeyedEdit, keyed_edits
+from .scratch import single
 from .solving import Solution, solve
+
+if TYPE_CHECKING:
+    from ..operations.base import Array
 
 SAME_KEY = 0.95
 """Keys whose cosine is at least this are said to be nearly the same."""
@@ -56,7 +61,7 @@ class Resolve:
         ConflictFound for edits that want different values at nearly the same key.
         """
         terms: dict[str, Sequence[Term]] = dict(sum_of(work.members))
-        auxiliary = stacked(work.members)
+        solved: dict[str, Array] = {}
         found: dict[str, Any] = {}
         shared = [name for name in terms if _is_shared(work.members, name)]
         for done, tensor in enumerate(shared):
@@ -70,9 +75,11 @@ class Resolve:
             operations = stored_sum(solution.a.T, solution.b, transposed=is_transposed)
             terms[tensor] = [Term(OWN, index, each) for index, each in enumerate(operations)]
             for what, array in ((KEYS, solution.keys), (RESIDUALS, solution.values)):
-                auxiliary[f"{tensor}::aux.{what}"] = array.astype(np.float32)
+                key = f"{tensor}::aux.{what}"
+                solved[key] = single(array, key)
             found[tensor] = _report(solution, operations)
-        return Merged(terms, auxiliary, found={"solved": found})
+        auxiliary, left_out = stacked(work.members, instead=solved)
+        return Merged(terms, auxiliary, found={"solved": found, **left_out})
 
 
 def _is_shared(members: Sequence[Patch], tensor: str) -> bool:

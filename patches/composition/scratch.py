@@ -22,13 +22,17 @@ AT_ONCE = 1 << 18
 SINGLE = np.dtype("<f4")
 
 
-def single(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Rounded to float32, to nearest even; raises NonFinite."""
-    with np.errstate(over="ignore"):
-        rounded = values.astype(SINGLE)
+def single(
+    values: NDArray[np.float64], what: str = "a merged delta", weight: float = 1.0
+) -> NDArray[np.float32]:
+    """Values times a weight, rounded to float32, to nearest even; raises NonFinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = (values if weight == 1 else values * weight).astype(SINGLE)
     if not np.isfinite(rounded).all():
         raise NonFinite(
-            "a merged delta does not fit float32", hint="use smaller weights or a smaller scale"
+            f"{what} does not fit float32",
+            why="its numbers are too large, or become so by a weight or a scale",
+            hint="use smaller weights or a smaller scale, or leave a member out that is so large",
         )
     return rounded
 

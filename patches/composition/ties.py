@@ -63,7 +63,8 @@ class Ties:
             merged = smallest(work, number, merged_rows(found, settings), found.shape)
             if merged:
                 terms[tensor] = [Term(OWN, 0, merged)]
-        return Merged(terms, stacked(work.members, work.weights))
+        auxiliary, left_out = stacked(work.members, work.weights)
+        return Merged(terms, auxiliary, found=left_out)
 
 
 def merged_rows(found: Deltas, settings: TiesSettings) -> Iterator[NDArray[np.float32]]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from ..format.patch import Patch
 from ..operations.base import Operation
-from .interference import KEYS, TINY, Kept
+from .interference import TINY, Kept
 from .measures import MAX_RANK, Delta, chance, excess
+from .orientation import KEYS, kept_array
 from .spectrum import Matrix, Spectrum, is_lowrank
 
 Single = NDArray[np.float32]
@@ -98,7 +99,9 @@ def _groups(patches: Sequence[Patch], tensor: str, alike: Sequence[int]) -> Iter
     columns = numbers = keys = 0
     for number in alike:
         operations = patches[number].operations[tensor]
-        rank, more = _rank(operations), len(patches[number].auxiliary.get(f"{tensor}::{KEYS}", ()))
+        rank = _rank(operations)
+        kept = kept_array(patches[number], tensor, KEYS)
+        more = 0 if kept is None else len(kept)
         size = rank * sum(operations[0].shape)
         if group and (
             columns + rank > MAX_COLUMNS or numbers + size > MAX_NUMBERS or keys + more > MAX_KEYS

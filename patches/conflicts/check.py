@@ -61,13 +61,13 @@ def examine(
 
     With a `base` the patches are judged as used on it: one that does not fit is a conflict, and
     what its weights have to do with those of others is not asked. From MANY patches on notes are
-    counted, not listed. With `conflicts_only` nothing is measured that could only be a warning or
-    a note. Raises as `Patch.operations`, `Patch.auxiliary` and `Patch.requests`.
+    counted, not listed. With `conflicts_only` nothing is looked for that could only be a warning
+    or a note. Raises as `Patch.operations`, `Patch.auxiliary` and `Patch.requests`.
     """
     many = len(patches) >= MANY
     listed = {CONFLICT} if conflicts_only else set(SEVERITIES) - ({NOTE} if many else set())
     collector = Collector(listed)
-    _judge_facts(patches, collector)
+    _judge_facts(patches, collector, conflicts_only=conflicts_only)
     fitting, held = _judge_wholes(patches, base, collector)
     tensors = common_tensors(fitting)
     for done, tensor in enumerate(tensors):
@@ -85,11 +85,16 @@ def examine(
     return collector.report()
 
 
-def _judge_facts(patches: Sequence[Patch], collector: Collector) -> None:
+def _judge_facts(patches: Sequence[Patch], collector: Collector, *, conflicts_only: bool) -> None:
     statements = [Statements(patch.label, patch.requests) for patch in patches]
-    pairs = related(statements) if len(patches) >= MANY else combinations(range(len(patches)), 2)
+    pairs = (
+        related(statements, conflicts_only=conflicts_only)
+        if len(patches) >= MANY
+        else combinations(range(len(patches)), 2)
+    )
     for one, other in pairs:
-        collector.add(facts(statements[one], statements[other]))
+        found = facts(statements[one], statements[other], conflicts_only=conflicts_only)
+        collector.add(found)
 
 
 def _judge_wholes(

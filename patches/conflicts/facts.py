@@ -29,18 +29,25 @@ class Rule:
     say: Say
 
 
-def facts(first: Statements, second: Statements) -> Iterator[Finding]:
+def facts(
+    first: Statements, second: Statements, *, conflicts_only: bool = False
+) -> Iterator[Finding]:
     """What the requests of a pair have to do with each other, gravest first, and how many more.
 
-    Each pair of requests is found once, as the gravest that it is.
+    Each pair of requests is found once, as the gravest that it is. With `conflicts_only` nothing
+    is looked for that could only be a warning or a note.
     """
     labels = (first.label, second.label)
-    found = _each_once(_rules(first, second))
-    severity, about = NOTE, 0
+    rules = _rules(first, second)
+    found = _each_once(each for each in rules if each.severity == CONFLICT or not conflicts_only)
+    severity, shown, about = NOTE, 0, 0
     for one, other, rule in islice(found, MAX_FINDINGS):
         severity = rule.severity
+        shown += 1
         about += _same_subject(one, other)
         yield Finding(FACTS, severity, labels, one.subject, rule.say(one, other))
+    if shown < MAX_FINDINGS:
+        return
     rest = sum(not _same_subject(one, other) for one, other, _ in islice(found, MAX_COUNTED))
     more = next(found, None) is not None
     left = rest + _about_one_subject(first, second) - about

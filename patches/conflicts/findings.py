@@ -7,6 +7,9 @@ CONFLICT, WARNING, NOTE = "conflict", "warning", "note"
 SEVERITIES = (CONFLICT, WARNING, NOTE)
 """Gravest first."""
 
+NOT_COMPARED = "not compared"
+"""Counted beside the severities: pairs of deltas on a tensor of which nothing is known."""
+
 FACTS, WEIGHTS, BEHAVIOUR = "facts", "weights", "behaviour"
 
 BASE = "base"

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..format.patch import Patch
-from ..operations.base import Array
 from ..operations.lowrank import LowRank
-from .spectrum import Matrix, Spectrum, is_lowrank
-
-KEYS, RESIDUALS = "aux.keys", "aux.residuals"
+from .orientation import KEYS, RESIDUALS, StoredEdit, is_transposed, kept_array, moved
+from .spectrum import Matrix, is_lowrank
 
 TINY = 1e-30
 """The size of a residual of zeros: whatever moves its answer, moves it without end."""
@@ -33,8 +31,7 @@ class Kept:
 
 def kept(patch: Patch, tensor: str) -> Kept | None:
     """What a patch kept beside its delta of one tensor; None if nothing that fits."""
-    keys = patch.auxiliary.get(f"{tensor}::{KEYS}")
-    residuals = patch.auxiliary.get(f"{tensor}::{RESIDUALS}")
+    keys, residuals = (kept_array(patch, tensor, what) for what in (KEYS, RESIDUALS))
     operations = patch.operations[tensor]
     shape = operations[0].shape
     if keys is None or residuals is None or len(shape) != 2:
@@ -43,20 +40,12 @@ def kept(patch: Patch, tensor: str) -> Kept | None:
         return None
     if sorted(shape) != sorted((keys.shape[1], residuals.shape[1])):
         return None
-    own = operations if is_lowrank(operations) else None
-    return Kept(
-        keys.astype(np.float64),
-        np.maximum(np.linalg.norm(residuals.astype(np.float64), axis=1), TINY),
-        _is_transposed(shape, own, keys, residuals),
-    )
-
-
-def effects(edit: Spectrum, victim: Kept) -> Matrix:
-    """‖Δk‖ / ‖r‖ for each key of the victim [N]; ‖Δk‖ = ‖S·Vᵀk‖, U being orthonormal."""
-    reads = edit.u if victim.transposed else edit.v
-    moved = np.linalg.norm((victim.keys @ reads) * edit.s, axis=1)
-    found: Matrix = moved / victim.sizes
-    return found
+    keys, residuals = keys.astype(np.float64), residuals.astype(np.float64)
+    if is_lowrank(operations):
+        transposed = is_transposed([StoredEdit(*_factors(operations), keys, residuals)])
+    else:
+        transposed = shape != (residuals.shape[1], keys.shape[1])
+    return Kept(keys, np.maximum(np.linalg.norm(residuals, axis=1), TINY), transposed)
 
 
 def interference(edit: Patch, victim: Patch, tensor: str) -> float | None:
@@ -74,32 +63,13 @@ def interference(edit: Patch, victim: Patch, tensor: str) -> float | None:
 
 def crossed(edit: Sequence[LowRank], victim: Kept) -> float:
     """The largest ‖Δk‖ / ‖r‖ over a victim's keys, from the factors as they are."""
-    moved = _moved(edit, victim.keys, transposed=victim.transposed)
-    return float(np.max(np.linalg.norm(moved, axis=1) / victim.sizes))
+    found = moved(*_factors(edit), victim.keys, transposed=victim.transposed)
+    return float(np.max(np.linalg.norm(found, axis=1) / victim.sizes))
 
 
-def _is_transposed(
-    shape: tuple[int, ...], own: Sequence[LowRank] | None, keys: Array, residuals: Array
-) -> bool:
-    """Whether the tensor is stored [in, out].
-
-    A square one does not tell by its shape, but a delta does: it maps its own keys to about its own
-    residuals.
-    """
-    if shape[0] != shape[1] or own is None:
-        return shape != (residuals.shape[1], keys.shape[1])
-    straight, turned = (
-        np.linalg.norm(_moved(own, keys, transposed=transposed) - residuals)
-        for transposed in (False, True)
+def _factors(operations: Sequence[LowRank]) -> tuple[Matrix, Matrix]:
+    """The sum of the terms as one product, [rows, r] and [r, columns]."""
+    return (
+        np.concatenate([each.a[:] for each in operations], axis=1, dtype=np.float64),
+        np.concatenate([each.b[:] for each in operations], axis=0, dtype=np.float64),
     )
-    return bool(turned < straight)
-
-
-def _moved(operations: Sequence[LowRank], keys: Array, *, transposed: bool) -> Matrix:
-    """Δk for each key, [N, out]."""
-    wide = keys.astype(np.float64)
-    moved = np.zeros((len(keys), operations[0].shape[1 if transposed else 0]))
-    for each in operations:
-        a, b = each.a[:].astype(np.float64), each.b[:].astype(np.float64)
-        moved += (wide @ a) @ b if transposed else (wide @ b.T) @ a.T
-    return moved

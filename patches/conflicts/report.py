@@ -17,14 +17,14 @@ MANY = 25
 class Report:
     """What was found between some patches, gravest first.
 
-    `left_out` counts, by severity, findings that are not listed.
+    `left_out` counts, by severity, findings that are not listed, and pairs NOT_COMPARED.
     """
 
     findings: list[Finding]
     left_out: dict[str, int] = field(default_factory=dict)
 
     def count(self, severity: str) -> int:
-        """How many findings of a severity there are, listed or not."""
+        """How many findings of a severity there are, listed or not; or pairs NOT_COMPARED."""
         listed = sum(finding.severity == severity for finding in self.findings)
         return listed + self.left_out.get(severity, 0)
 
@@ -52,7 +52,7 @@ class Collector:
                 self.leave_out(finding.severity)
 
     def leave_out(self, severity: str, count: int = 1) -> None:
-        """Count findings that were not made."""
+        """Count findings that were not made, or pairs NOT_COMPARED."""
         if count:
             self._left_out[severity] += count
 

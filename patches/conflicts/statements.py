@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import product
+from itertools import combinations
 
 from ..requests import EditRequest, Probe
 from .text import Phrases, normalised
@@ -21,6 +21,9 @@ MET = frozenset(
     {(SAYS, SAYS), (SAYS, REVERSED), (REVERSED, REVERSED), (SAYS, FOLLOWS), (SAYS, AROUND)}
 )
 """What of one patch is compared with what of another, either way."""
+
+CLASHING = frozenset({(SAYS, SAYS), (SAYS, REVERSED)})
+"""Of these, where a conflict may be found."""
 
 
 class Statements:
@@ -57,34 +60,54 @@ class Statements:
             _put(self.texts[kind], text, answer, request)
 
 
-def related(patches: Sequence[Statements]) -> list[tuple[int, int]]:
-    """The pairs of patches whose requests have anything to do with each other, by number."""
-    found: set[tuple[int, int]] = set()
-    for ones, others in _meetings(patches):
-        found.update(
-            (min(one, other), max(one, other))
-            for one, other in product(ones, others)
-            if one != other
-        )
-    return sorted(found)
+def related(
+    patches: Sequence[Statements], *, conflicts_only: bool = False
+) -> list[tuple[int, int]]:
+    """The pairs of patches whose requests have anything to do with each other, by number.
+
+    With `conflicts_only` those whose requests may contradict each other.
+    """
+    met = [0] * len(patches)
+    """For each patch the set of those that it meets, as bits."""
+    for ones, others in _meetings(patches, conflicts_only=conflicts_only):
+        for these, those in ((ones, _bits(others)), (others, _bits(ones))):
+            for number in these:
+                met[number] |= those
+    pairs = combinations(range(len(patches)), 2)
+    return [(one, other) for one, other in pairs if met[one] >> other & 1]
+
+
+def _bits(numbers: Iterable[int]) -> int:
+    return sum(1 << number for number in numbers)
 
 
 Owners = tuple[int, ...]
 
 
-def _meetings(patches: Sequence[Statements]) -> set[tuple[Owners, Owners]]:
+def _meetings(patches: Sequence[Statements], *, conflicts_only: bool) -> set[tuple[Owners, Owners]]:
     """Which patches meet which, once for all texts on which the same ones do."""
     texts = {kind: _owners(one.texts[kind] for one in patches) for kind in patches[0].texts}
+    met = CLASHING if conflicts_only else MET
+    found = _in_common((texts[one], texts[other]) for one, other in met)
+    if conflicts_only:
+        return found
     subjects = _owners(one.subjects for one in patches)
     targets = _owners(one.targets for one in patches)
-    found = {(owners, owners) for owners in subjects.values() if len(owners) > 1}
-    pairs = [(texts[one], texts[other]) for one, other in MET]
-    for ones, others in [*pairs, (targets, subjects)]:
-        found |= {(ones[text], others[text]) for text in ones.keys() & others.keys()}
+    found |= _in_common([(subjects, subjects), (targets, subjects)])
     phrases = Phrases(subjects)
     for text, owners in texts[AROUND].items():
         found |= {(subjects[subject], owners) for subject in phrases.within(text)}
     return found
+
+
+def _in_common(
+    indexes: Iterable[tuple[dict[str, Owners], dict[str, Owners]]],
+) -> set[tuple[Owners, Owners]]:
+    return {
+        (ones[text], others[text])
+        for ones, others in indexes
+        for text in ones.keys() & others.keys()
+    }
 
 
 def _owners(indexes: Iterable[Texts]) -> dict[str, Owners]:

@@ -28,8 +28,11 @@ def normalised(text: str) -> str:
     if text.isascii():
         return " ".join(text.casefold().split())
     visible = _IGNORED.sub("", unicodedata.normalize("NFKD", text))
-    folded = unicodedata.normalize("NFKD", visible.casefold()).casefold()
-    return " ".join(unicodedata.normalize("NFKC", _IGNORED.sub("", folded)).split())
+    return " ".join(unicodedata.normalize("NFKC", _IGNORED.sub("", visible.casefold())).split())
+
+
+MAX_WORDS = 64
+"""Phrases of more words than these are not looked for: they are no names."""
 
 
 def words(text: str) -> list[str]:
@@ -44,13 +47,13 @@ def _in_word(letter: str) -> bool:
 
 
 class Phrases:
-    """Phrases that are looked for in texts, all at once."""
+    """Phrases of at most MAX_WORDS that are looked for in texts, all at once."""
 
     def __init__(self, phrases: Iterable[str]) -> None:
         self._starting: dict[str, dict[tuple[str, ...], list[str]]] = {}
         """By first word, the phrases by their words."""
         for phrase in phrases:
-            if found := tuple(words(phrase)):
+            if 0 < len(found := tuple(words(phrase))) <= MAX_WORDS:
                 self._starting.setdefault(found[0], {}).setdefault(found, []).append(phrase)
 
     def within(self, text: str) -> Iterator[str]:

@@ -13,13 +13,14 @@ from ..operations.base import Replacement
 from ..terms import require_compatible
 from .bases import ELSEWHERE
 from .blocks import blocks
-from .findings import CONFLICT, NOTE, SEVERITIES, WEIGHTS, Finding
+from .findings import CONFLICT, NOT_COMPARED, SEVERITIES, WEIGHTS, Finding
 from .measures import Delta, compare
 from .report import Collector
 from .thresholds import Thresholds
 
 MAX_COMPARED = 300
-"""Pairs of deltas on one tensor that are compared one by one, which dense ones have to be."""
+"""Pairs of deltas on one tensor that are compared one by one, which dense ones have to be, as long
+as no measure refuses."""
 
 Mask = NDArray[np.bool_]
 
@@ -97,16 +98,18 @@ def judge_measures(
 ) -> None:
     """How much the deltas of each pair have to do with each other.
 
-    With `many` low-rank deltas are compared all at once.
+    With `many` low-rank deltas are compared all at once. All pairs are compared if a measure may
+    refuse one; else MAX_COMPARED of those that are compared one by one, and the rest is counted.
     """
     if many:
         _judge_blocks(meeting, thresholds, collector)
     deltas = [Delta(patch, meeting.tensor) for patch in meeting.patches]
     pairs = np.argwhere(meeting.open)
-    for one, other in pairs[:MAX_COMPARED]:
+    most = len(pairs) if thresholds.may_refuse else MAX_COMPARED
+    for one, other in pairs[:most]:
         numbers = compare(deltas[one], deltas[other]).numbers()
         collector.add([_finding(meeting, one, other, numbers, thresholds)])
-    collector.leave_out(NOTE, len(pairs[MAX_COMPARED:]))
+    collector.leave_out(NOT_COMPARED, len(pairs[most:]))
 
 
 def _judge_blocks(meeting: Meeting, thresholds: Thresholds, collector: Collector) -> None:

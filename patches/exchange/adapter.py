@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..arithmetic import dtypes
-from ..checkpoints.checkpoint_files import read_limited
 from ..digests import Stamp, file_stamp, sha256, sha256_file
-from ..errors import CheckpointRefused, DigestMismatch, ManifestError
+from ..errors import CheckpointRefused, DigestMismatch, LimitExceeded, ManifestError
 from ..format import jsonfile
 from ..format.names import quoted
+from ..format.patch import MAX_DELTA_BYTES
 from ..format.safetensors_file import DELTA, METADATA_KEY, read_header
 from ..stored_array import StoredArray
 from .adapter_config import CONFIG, AdapterConfig
@@ -50,10 +50,11 @@ class Adapter:
         """
         folder = Path(folder)
         _require_adapter(folder)
-        data = read_limited(folder / CONFIG, MAX_CONFIG)
+        data = _read_config(folder / CONFIG)
         config = AdapterConfig.parse(data)
         weights = folder / WEIGHTS
         stamp = file_stamp(weights)
+        _limit_weights(weights)
         digests = {CONFIG: sha256(data), WEIGHTS: sha256_file(weights)}
         with weights.open("rb") as file:
             header = read_header(file, LIMITS, what=WEIGHTS)
@@ -98,6 +99,28 @@ def _require_adapter(folder: Path) -> None:
             f"{folder} holds no adapter",
             why=f"{CONFIG} is not there, without which the scale of the factors is unknown",
             hint="give the folder that PEFT's save_pretrained wrote",
+        )
+
+
+def _read_config(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        data = stream.read(MAX_CONFIG + 1)
+    if len(data) > MAX_CONFIG:
+        raise LimitExceeded(
+            f"{CONFIG} is larger than {MAX_CONFIG} bytes",
+            why="settings take a few thousand, unless they list what a pattern could name",
+            hint="shorten its lists: PEFT needs r, lora_alpha, rank_pattern and alpha_pattern",
+        )
+    return data
+
+
+def _limit_weights(file: Path) -> None:
+    size = file.stat().st_size
+    if size > MAX_DELTA_BYTES:
+        raise LimitExceeded(
+            f"{WEIGHTS} takes {size} bytes, more than {MAX_DELTA_BYTES}",
+            why="a patch may not be larger either",
+            hint="leave out modules_to_save, or give an adapter of a smaller rank",
         )
 
 

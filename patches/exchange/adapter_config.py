@@ -1,7 +1,7 @@
 """adapter_config.json of a LoRA adapter: what its factors mean, or by what name it is refused."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ from ..errors import ManifestError, Unsupported
 from ..format import jsonfile
 from ..format.fields import MAX_TEXT, is_line
 from ..format.names import quoted
-from .patterns import check_pattern, value_for
+from .patterns import Patterns, Value
 
 CONFIG = "adapter_config.json"
 MAX_RANK = 1 << 20
@@ -66,8 +66,8 @@ class AdapterConfig:
     rank: int
     alpha: float
     rslora: bool
-    rank_pattern: Mapping[str, int]
-    alpha_pattern: Mapping[str, float]
+    rank_pattern: Patterns[int]
+    alpha_pattern: Patterns[float]
     fan_in_fan_out: bool
     base: str | None
     revision: str | None
@@ -75,11 +75,11 @@ class AdapterConfig:
 
     def rank_of(self, module: str) -> int:
         """The rank that the factors of a module have."""
-        return value_for(self.rank_pattern, module, self.rank)
+        return self.rank_pattern.value_for(module, self.rank)
 
-    def scaling(self, module: str) -> float:
+    def scaling(self, module: str, rank: int) -> float:
         """alpha/r; with rsLoRA alpha/√r (Kalajdzievski 2023, arXiv:2312.03732)."""
-        rank, alpha = self.rank_of(module), value_for(self.alpha_pattern, module, self.alpha)
+        alpha = self.alpha_pattern.value_for(module, self.alpha)
         return alpha / math.sqrt(rank) if self.rslora else alpha / rank
 
     @classmethod
@@ -90,6 +90,7 @@ class AdapterConfig:
         product of factors added to the base, and for settings not known here that are on.
         """
         record = jsonfile.parse(data, what=CONFIG)
+        jsonfile.canonical(record, what=CONFIG)  # half a character cannot go into a manifest
         _require_lora(record)
         return cls(
             rank=_rank("r", record.get("r", 8)),
@@ -162,12 +163,14 @@ def _line(record: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _patterns(record: Mapping[str, Any], name: str, read: Any) -> dict[str, Any]:  # noqa: ANN401
+def _patterns(
+    record: Mapping[str, Any], name: str, read: Callable[[str, object], Value]
+) -> Patterns[Value]:
     patterns = record.get(name)
     if patterns is None:
-        return {}
+        return Patterns()
     if not isinstance(patterns, dict):
         raise ManifestError(f"{name} in {CONFIG} must be an object")
-    for key in patterns:
-        check_pattern(key)
-    return {key: read(f"{name} of {quoted(key)}", value) for key, value in patterns.items()}
+    return Patterns.of(
+        {key: read(f"{name} of {quoted(key)}", value) for key, value in patterns.items()}
+    )

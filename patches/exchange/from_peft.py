@@ -131,7 +131,8 @@ def _add_factors(found: _Found, adapter: Adapter, module: str, factors: Factors)
     weight = f"{module}.weight"
     # Before any pattern is tried on it: a name of the base is short, one from outside may not be.
     stored = found.names.stored(weight)
-    rank, scaling = adapter.config.rank_of(module), adapter.config.scaling(module)
+    rank = adapter.config.rank_of(module)
+    scaling = adapter.config.scaling(module, rank)
     if factors.down.shape[0] != rank:
         raise ShapeMismatch(
             f"the factors of {quoted(module)} have rank {factors.down.shape[0]}, not {rank}",

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -15,7 +15,8 @@ from ..builds import cloning
 from ..builds.plan import Plan, plan
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.checkpoint_files import TensorInfo
-from ..errors import PathRefused, SizeMismatch, Unsupported
+from ..digests import file_stamp
+from ..errors import DigestMismatch, SizeMismatch, Unsupported
 from ..format.patch import Patch
 from ..progress import Progress, silent
 from ..promises import unexpected
@@ -23,6 +24,7 @@ from ..stored_array import raw_bytes
 from ..summation import bits_digest, patched, stream
 from .module_names import ModuleNames
 from .new_file import new_file
+from .targets import require_apart
 
 if TYPE_CHECKING:
     import torch
@@ -57,12 +59,12 @@ def write_patched(
     These are the tensors that the patches touch, or with `full` all of the checkpoint; under the
     checkpoint's names, or with `live_names` under those of the transformers model, for
     `load_state_dict(…, strict=False)`. Each result is compared with the promised one. `force`
-    replaces a file that is there. Raises Unsupported for patches that add neurons, BaseMismatch,
-    ConflictFound, DigestMismatch, SizeMismatch, TargetExists, PathRefused, NoSpace, and what
-    applying them raises.
+    replaces a file of tensors that is there. Raises Unsupported for patches that add neurons,
+    BaseMismatch, ConflictFound, DigestMismatch, SizeMismatch, TargetExists, PathRefused, NoSpace,
+    and what applying them raises.
     """
     target = Path(target)
-    _require_apart(target, checkpoint, patches)
+    require_apart(target, checkpoint, patches)
     found = _planned(checkpoint, patches)
     sources = _named(checkpoint, found, full=full, live=live_names)
     header, layout = _laid_out(
@@ -80,6 +82,7 @@ def write_patched(
                 _copy(file, checkpoint.tensors[sources[name]], info)
         progress("writing", size, size)
         checkpoint.require_unchanged(found.rewrites)
+        _require_untouched(checkpoint, set(sources.values()) - set(found.rewrites))
         for patch in patches:
             patch.require_unchanged()
     return Written(sources, digests)
@@ -106,15 +109,6 @@ def state_dict(checkpoint: Checkpoint, patches: Sequence[Patch]) -> "dict[str, t
         tensors |= dict.fromkeys((names.live(stored), *names.shares(stored)), values)
     checkpoint.require_unchanged(found.rewrites)
     return tensors
-
-
-def _require_apart(target: Path, checkpoint: Checkpoint, patches: Sequence[Patch]) -> None:
-    """Raise PathRefused for a target that is read from."""
-    sources = [*checkpoint.files, *(file for patch in patches for file in patch.files.values())]
-    if any(target.resolve() == file.resolve() for file in sources):
-        raise PathRefused(
-            f"{target} is a file of the base or of the patch", hint="write to another file"
-        )
 
 
 def _planned(checkpoint: Checkpoint, patches: Sequence[Patch]) -> Plan:
@@ -180,6 +174,16 @@ def _require_promised(found: Plan, stored: str, digest: str) -> None:
     expected = found.promised.get(stored, digest)
     if digest != expected:
         raise unexpected(stored, expected, digest)
+
+
+def _require_untouched(checkpoint: Checkpoint, copied: Iterable[str]) -> None:
+    """Raise DigestMismatch if a file changed since its headers were read: copies have no digest."""
+    for file in {checkpoint.tensors[name].file for name in copied}:
+        if file_stamp(file) != checkpoint.stamps[file]:
+            raise DigestMismatch(
+                f"{file.name} of the base changed while it was read",
+                hint="let nothing write into the base, and try again",
+            )
 
 
 def _copy(file: BinaryIO, source: TensorInfo, info: TensorInfo) -> None:

@@ -4,7 +4,7 @@ PEFT gives each of them a change of its own, until it merges; in a checkpoint th
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..errors import Unsupported
@@ -37,9 +37,10 @@ def as_one(
         )
     all_names = {stored, *(share for share, found in checkpoint.tied.items() if found == stored)}
     left_out = sorted(all_names - set(by_name))
+    replaces = any(isinstance(operation, Replace) for operation in first)
     if not left_out:
-        return first, []
-    if any(isinstance(operation, Replace) for operation in first):
+        return first, [_counted_once(stored, by_name)] if others and not replaces else []
+    if replaces:
         raise Unsupported(
             f"the adapter replaces {next(iter(by_name))} and not {left_out[0]}",
             why=f"in this base they are one tensor, {stored}",
@@ -48,6 +49,14 @@ def as_one(
     both = f"{next(iter(by_name))} and {left_out[0]} are one tensor in this base"
     does = "the patch changes both, as PEFT does when it merges; its unmerged adapter changes one"
     return first, [f"{both}: {does}"]
+
+
+def _counted_once(stored: str, names: Iterable[str]) -> str:
+    both = " and ".join(sorted(names))
+    return (
+        f"{both} have the same change and are one tensor in this base, {stored}: counted once; "
+        "PEFT's merge would add it twice"
+    )
 
 
 def _bytes(operations: Sequence[Operation]) -> list[bytes]:

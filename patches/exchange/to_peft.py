@@ -5,6 +5,8 @@ each factor keeps its bits. Servers that know one r and one lora_alpha compute t
 """
 
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from .adapter import WEIGHTS
 from .adapter_config import CONFIG
 from .adapter_tensors import PREFIX
 from .module_names import ModuleNames
+from .targets import require_apart
 
 _OWN_FILES = frozenset({CONFIG, WEIGHTS, "README.md", ".gitattributes"})
 _OTHERWISE = "export it with --to safetensors, or write a patched checkpoint with weightpatch apply"
@@ -79,6 +82,7 @@ def to_peft(
     names = ModuleNames(checkpoint)
     modules = [_module(names, name, found) for name, found in patch.operations.items()]
     ranks = {module.path: module.ranks for module in modules}
+    require_apart(folder, checkpoint, [patch])
     _require_adapter(folder, force=force)
     with staged(folder, replace=force) as partial:
         tensors = {key: array for each in modules for key, array in each.tensors.items()}
@@ -154,12 +158,18 @@ def _noted(patch: Patch, ranks: Mapping[str, Sequence[int]]) -> str:
 
 def _require_adapter(folder: Path, *, force: bool) -> None:
     """Raise TargetExists for what `force` should not throw away."""
-    if not force or not folder.exists():
-        return
-    found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    if CONFIG not in found or found - _OWN_FILES:
+    if force and os.path.lexists(folder) and not _is_adapter_alone(folder):
         raise TargetExists(
             f"{folder} is not the folder of an adapter alone",
             why="it would be exchanged for the new one, and all that it holds lost",
             hint="name another folder",
         )
+
+
+def _is_adapter_alone(folder: Path) -> bool:
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    found = {entry.name: entry.lstat().st_mode for entry in folder.iterdir()}
+    return CONFIG in found and all(
+        name in _OWN_FILES and stat.S_ISREG(mode) for name, mode in found.items()
+    )

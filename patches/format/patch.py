@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import plugins
+from ..arithmetic import dtypes
 from ..digests import Stamp, file_stamp, sha256, sha256_file
 from ..errors import LimitExceeded, ManifestError, NonFinite, PathRefused, RequestRefused
 from ..operations.base import Array, Operation
@@ -183,8 +184,13 @@ class Patch:
 
     @cached_property
     def auxiliary(self) -> Mapping[str, Array]:
-        """What is kept but not applied, by `<parameter>::aux.<what>`; raises as `operations`."""
-        found = {key: array[:] for key, array in self._tensors.items() if _is_auxiliary(key)}
+        """What is kept but not applied, by `<parameter>::aux.<what>`; raises as `operations`.
+
+        Arrays of the types of weights come as float32, which holds them exactly; others as stored.
+        """
+        found = {
+            key: _single(array[:]) for key, array in self._tensors.items() if _is_auxiliary(key)
+        }
         _require_finite(found)
         self.require_unchanged()
         return found
@@ -277,7 +283,7 @@ def write_files(
     """
     _require_some(requests)
     _limit_auxiliary(sum(array.nbytes for array in auxiliary.values()))
-    _require_finite(auxiliary)
+    _require_finite({key: _single(array) for key, array in auxiliary.items()})
     tensors: dict[str, Part] = dict(auxiliary)
     for tensor, terms in operations.items():
         for index, term in enumerate(terms):
@@ -328,6 +334,12 @@ def _require_finite(arrays: Mapping[str, Array]) -> None:
     for key, array in arrays.items():
         if not np.isfinite(array).all():
             raise NonFinite(f"{quoted(key)} holds NaN or infinity")
+
+
+def _single(array: Array) -> Array:
+    """float32 if it is stored as a type of weights."""
+    stored = dtypes.NAMES.get(array.dtype)
+    return dtypes.single(array, stored) if stored else array
 
 
 def _is_auxiliary(key: str) -> bool:

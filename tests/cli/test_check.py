@@ -1,12 +1,19 @@
 """check, as a user types it: on a base, with thresholds, as a matrix, and with a model."""
 
 import json
+from math import nan
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pages import commands, snippets
 from small_models import save_small_llama
+from weightpatch.cli.commands.check import refuse_conflicts
+from weightpatch.cli.output import Output
+from weightpatch.cli.overview import overview, overview_json
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.conflicts.findings import Finding
+from weightpatch.patches.errors import ConflictFound
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.requests import EditRequest, Probe
 from weightpatch.registry.registry import Registry
@@ -79,6 +86,47 @@ def test_patches_that_do_not_meet_have_no_numbers(desk, pico):
     other = pico.patch(desk.base, "acme/up", operations=up, requests=requests)
     said = desk.ok("check", desk.exchange / "acme" / "one" / "v1", folder(other), "--matrix")
     assert "no two of them change the same tensor" in said
+
+
+def test_pairs_that_were_not_compared_are_not_said_to_fit(desk, pico):
+    patches = [
+        folder(
+            pico.patch(
+                desk.base,
+                f"acme/p{number:02}",
+                operations={pico.DOWN: [pico.dense((6, 10), seed=number)]},
+                requests=[EditRequest("{} is", f"subject {number}", "it")],
+            )
+        )
+        for number in range(30)
+    ]
+    said = desk.ok("check", *patches)
+    assert "no conflict found; 135 pairs of deltas were not compared" in said
+    assert "they can be used together" not in said
+    assert desk.json("check", *patches)["left_out"]["not compared"] == 135
+    said = desk.ok("check", *patches, "--threshold", "cosine_conflict=0.99")
+    assert "no conflict: they can be used together" in said
+
+
+def test_a_matrix_is_shown_as_it_was_computed(capsys):
+    labels = ["acme/one@1", "acme/two@1"]
+    nothing = np.full((2, 2), nan, np.float32)
+    cosine = np.array([[nan, 0.25], [0.25, nan]], np.float32)
+    found = {"interference": nothing, "cosine": cosine, "overlap": nothing}
+    overview(Output(as_json=False), labels, found)
+    assert "0.25" in capsys.readouterr().out
+    document = overview_json(labels, found)
+    assert document["matrix"]["cosine"] == [[None, 0.25], [0.25, None]]
+
+
+def test_a_refusal_says_what_to_do_next():
+    clash = Finding("facts", "conflict", ("acme/one@1", "acme/two@1"), "France", "two answers")
+    with pytest.raises(ConflictFound, match="acme/one@1 and acme/two@1") as found:
+        refuse_conflicts([clash])
+    assert found.value.hint == "choose one of them"
+    with pytest.raises(ConflictFound) as found:
+        refuse_conflicts([clash], hint="say --allow-conflicts")
+    assert found.value.hint == "say --allow-conflicts"
 
 
 def test_json_holds_plain_json_only(desk, crowd):

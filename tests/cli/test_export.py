@@ -83,11 +83,18 @@ def test_mistypings_and_what_is_there(stocked, version, tmp_path):
     out = tmp_path / "file.safetensors"
     assert "state-dict" in stocked.run(*line, "--to", "gguf", "--out", out).stderr
     assert "--full goes with" in stocked.run(*line, "--to", "peft", "--full", "--out", out).stderr
-    out.write_text("mine")
+    stocked.ok(*line, "--to", "safetensors", "--full", "--out", out)
     stocked.fails(1, "E_EXISTS", *line, "--to", "safetensors", "--out", out)
-    assert out.read_text() == "mine"
     stocked.ok(*line, "--to", "safetensors", "--out", out, "--force")
     assert list(load_file(out)) == [DOWN]
+
+
+def test_base_patch_and_registry_are_not_written_over(stocked, version, tmp_path):
+    line = ("export", version, "--base", stocked.base.path, "--to", "safetensors", "--force")
+    stocked.fails(1, "E_PATH", *line, "--out", stocked.base.path / "config.json")
+    stocked.fails(1, "E_PATH", *line, "--out", version / "new.safetensors")
+    stocked.fails(1, "E_EXISTS", *line, "--out", tmp_path / "home" / "registry.db")
+    assert "acme/one" in stocked.ok("list")
 
 
 def test_the_page_runs_from_top_to_bottom(desk, tmp_path, monkeypatch):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pico_fixtures import Pico
+from pico_fixtures import Pico, stored
 from weightpatch.patches import summation
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.composition.members import MAX_ID
 from weightpatch.patches.errors import (
     BaseMismatch,
     ConflictFound,
     DigestMismatch,
-    ShapeMismatch,
 )
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.operations.dense import Dense
@@ -167,14 +167,64 @@ def test_patches_of_different_bases_are_not_composed(pico):
         pico.composed(base, members, "acme/both")
 
 
-def test_auxiliary_arrays_that_do_not_fit_are_refused(pico):
+def test_auxiliary_arrays_that_do_not_fit_are_left_out_with_all_of_their_tensor(pico):
     base = pico.base()
     members = [
-        pico.patch(base, name, auxiliary={"w::aux.keys": np.ones((1, size), np.float32)}, seed=size)
+        pico.patch(
+            base,
+            name,
+            auxiliary={
+                "w::aux.keys": np.ones((1, size), np.float32),
+                "w::aux.residuals": np.ones((1, 2), np.float32),
+                "v::aux.keys": np.ones((1, 2), np.float32),
+            },
+            seed=size,
+        )
         for name, size in (("acme/one", 3), ("acme/two", 4))
     ]
-    with pytest.raises(ShapeMismatch, match=r"aux\.keys"):
-        pico.composed(base, members, "acme/both")
+    both = pico.composed(base, members, "acme/both")
+    assert digests(pico, base, [both], "one") == digests(pico, base, members, "two")
+    assert list(both.auxiliary) == ["v::aux.keys"]
+    assert both.manifest.method.sampled == {
+        "auxiliary_left_out": ["w::aux.keys", "w::aux.residuals"]
+    }
+
+
+def test_nothing_is_said_of_auxiliary_arrays_that_fit(pico):
+    base = base_of(pico)
+    both = pico.composed(base, patches(pico, base, 2), "acme/both")
+    assert both.manifest.method.sampled == {}
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F16"])
+def test_auxiliary_arrays_of_other_types_are_stacked_as_their_values(pico, dtype: str):
+    base = pico.base()
+    name = f"{pico.DOWN}::aux.keys"
+    members = [
+        pico.patch(
+            base,
+            f"acme/{kind.lower()}",
+            auxiliary={name: stored(np.full((1, 10), value, np.float32), kind)},
+            seed=value,
+        )
+        for value, kind in ((1, "F32"), (2, dtype))
+    ]
+    both = pico.composed(base, members, "acme/both")
+    assert both.auxiliary[name].dtype == np.float32
+    assert sorted(both.auxiliary[name][:, 0]) == [1, 2]
+
+
+def test_compositions_of_compositions_do_not_run_out_of_ids(pico):
+    base = pico.base()
+    composed = pico.patch(base, "acme/p0")
+    for level in range(1, 6):
+        other = pico.patch(base, f"acme/p{level}", seed=level + 1)
+        name = f"acme/{'n' * 90}{level}"
+        composed = pico.composed(base, [composed, other], name)
+        ids = [request.id for request in composed.requests]
+        assert len(set(ids)) == level + 1
+        assert max(map(len, ids)) <= MAX_ID
+        assert f"acme/p{level}@1/1" in ids
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "replaced_whole"])

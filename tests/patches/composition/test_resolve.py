@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pico_fixtures import stored
 from weightpatch.patches.composition.keyed import KeyedEdit
 from weightpatch.patches.composition.solving import solve
-from weightpatch.patches.errors import ConflictFound, RequestRefused, ShapeMismatch, Unsupported
+from weightpatch.patches.errors import (
+    ConflictFound,
+    NonFinite,
+    RequestRefused,
+    ShapeMismatch,
+    Unsupported,
+)
 from weightpatch.patches.operations.lowrank import LowRank
 
 OUT, IN = 6, 10
@@ -219,6 +226,42 @@ def test_the_same_edit_twice_is_made_once(pico, blended):
     np.testing.assert_allclose(dense(found, pico.DOWN) @ key, value, atol=1e-4)
     (report,) = found.manifest.method.sampled["solved"].values()
     assert report["condition"] is None
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F16"])
+def test_keys_of_other_types_are_read_as_the_numbers_that_they_are(pico, blended, dtype):
+    """Small whole numbers, which every type holds."""
+    base = pico.base()
+    keys = np.array([[1, 1, 0, 0, 0, 0, 0, 0, 0, 0], [1, -1, 2, 0, 0, 1, 0, 0, 0, 1]], np.float32)
+    residuals = np.array([[1, 2, 3, 4, 5, 6], [6, 5, -4, 3, 2, 1]], np.float32)
+    patches = [
+        pico.patch(
+            base,
+            f"acme/p{i}",
+            operations={
+                pico.DOWN: [LowRank.snapped(residuals[[i]].T, keys[[i]] / (keys[i] @ keys[i]))]
+            },
+            auxiliary={
+                f"{pico.DOWN}::aux.keys": stored(keys[[i]], dtype),
+                f"{pico.DOWN}::aux.residuals": stored(residuals[[i]], dtype),
+            },
+        )
+        for i in (0, 1)
+    ]
+    delta = dense(blended(base, patches, merge="resolve"), pico.DOWN)
+    np.testing.assert_allclose(keys @ delta.T, residuals, atol=1e-3)
+
+
+def test_values_that_become_infinite_are_refused_without_a_warning(pico, blended):
+    base = pico.base()
+    operations = {pico.DOWN: [LowRank.snapped(np.full((OUT, 1), 1e3), np.ones((1, IN)))]}
+    kept = {
+        f"{pico.DOWN}::aux.keys": np.full((1, IN), 3e38, np.float32),
+        f"{pico.DOWN}::aux.residuals": np.ones((1, OUT), np.float32),
+    }
+    patch = pico.patch(base, operations=operations, auxiliary=kept)
+    with pytest.raises(NonFinite, match="residuals does not fit float32"):
+        blended(base, [patch], merge="resolve")
 
 
 def test_a_member_without_keys_is_named(pico, related, blended):

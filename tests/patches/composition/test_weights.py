@@ -9,6 +9,10 @@ from weightpatch.patches.composition.compose import Blend, compose
 from weightpatch.patches.draft import Origin
 from weightpatch.patches.errors import NonFinite, RequestRefused, Unsupported
 from weightpatch.patches.operations.dense import Dense
+from weightpatch.patches.operations.entries import Entries
+from weightpatch.patches.operations.lowrank import LowRank
+from weightpatch.patches.operations.replace import Replace
+from weightpatch.patches.operations.sparse import Sparse
 
 
 def delta_of(patch, tensor) -> np.ndarray:
@@ -137,3 +141,65 @@ def test_a_sum_that_float32_cannot_hold_is_refused(pico, blended):
     large = {pico.DOWN: [Dense(np.full((6, 10), 1e3, np.float32))]}
     with pytest.raises(NonFinite, match="does not fit float32"):
         blended(base, [pico.patch(base, operations=large)], weights=(1e37,))
+
+
+@pytest.mark.parametrize("operation", ["lowrank", "dense", "sparse"])
+def test_a_weight_so_small_that_nothing_is_left_is_refused(pico, blended, operation):
+    base = pico.base()
+    patch = pico.patch(base, operations={pico.DOWN: [getattr(pico, operation)((6, 10))]})
+    with pytest.raises(RequestRefused, match="nothing is left of the members"):
+        blended(base, [patch], weights=(1e-320,))
+
+
+def test_new_values_of_zero_are_something(pico, blended):
+    base = pico.base()
+    zeros = Replace(np.zeros(6, np.float32), None, (6,))
+    some = pico.patch(base, "acme/zero", operations={pico.NORM: [zeros]})
+    vanishing = pico.patch(base)
+    found = blended(base, [some, vanishing], weights=(1, 1e-320))
+    assert found.operations[pico.NORM]
+
+
+@pytest.mark.parametrize("operation", ["lowrank", "dense", "sparse"])
+@pytest.mark.parametrize("options", [{}, {"merge": "ties"}, {"merge": "dare"}])
+def test_a_weight_too_large_for_any_number_is_refused_without_a_warning(
+    pico, blended, operation, options
+):
+    base = pico.base()
+    patches = [
+        pico.patch(base, name, operations={pico.DOWN: [large(pico, operation, sign)]})
+        for name, sign in (("acme/one", 1.0), ("acme/two", -1.0))
+    ]
+    drop = {"settings": {"drop": "0"}} if options.get("merge") == "dare" else {}
+    with pytest.raises(NonFinite):
+        blended(base, patches, weights=(1.7e308, 1.7e308), **options, **drop)
+
+
+def large(pico, operation, sign):
+    """An operation with entries above 1."""
+    if operation == "lowrank":
+        return LowRank.snapped(np.full((6, 1), 9 * sign), np.ones((1, 10)))
+    if operation == "dense":
+        return Dense(np.full((6, 10), 9 * sign, np.float32))
+    values = np.full(4, 9 * sign, np.float32)
+    return Sparse(Entries(np.arange(4, dtype="<i4"), values), (6, 10))
+
+
+def test_sums_that_float64_cannot_hold_are_refused_without_a_warning(pico, blended):
+    base = pico.base()
+    operations = {pico.DOWN: [Dense(np.ones((6, 10), np.float32))]}
+    more = {pico.DOWN: [Dense(np.full((6, 10), 1.01, np.float32))]}
+    patches = [
+        pico.patch(base, "acme/one", operations=operations),
+        pico.patch(base, "acme/two", operations=more),
+    ]
+    with pytest.raises(NonFinite):
+        blended(base, patches, weights=(1.7e308, 1.7e308), merge="dare", settings={"drop": "0"})
+
+
+def test_residuals_that_a_weight_makes_infinite_are_refused_without_a_warning(pico, blended):
+    base = pico.base()
+    name = f"{pico.DOWN}::aux.residuals"
+    patch = pico.patch(base, auxiliary={name: np.full((1, 6), 3e38, np.float32)})
+    with pytest.raises(NonFinite, match="residuals does not fit float32"):
+        blended(base, [patch], weights=(2,))

@@ -1,6 +1,7 @@
 """Judged as used on a base, patches that were made for another one do not fit it."""
 
 import pytest
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.conflicts.check import MANY, check, examine
 from weightpatch.patches.requests import EditRequest
 
@@ -18,6 +19,19 @@ def test_a_base_that_fits_both_settles_it(pico, pair):
     (doubt,) = check(pair)
     assert doubt.where == "base"
     assert not check(pair, base=pico.base("third"))
+
+
+def test_bases_without_a_tokenizer_are_not_known_to_be_copies(pico):
+    patches = []
+    for name, tensor, shape in (("one", pico.DOWN, (6, 10)), ("two", pico.UP, (10, 6))):
+        base = pico.base(name)
+        (base.path / "tokenizer.json").unlink()
+        operations = {tensor: [pico.lowrank(shape)]}
+        requests = [EditRequest("{} is", name, "so")]
+        bare = Checkpoint.open(base.path)
+        patches.append(pico.patch(bare, f"acme/{name}", operations=operations, requests=requests))
+    (finding,) = check(patches)
+    assert (finding.severity, finding.where) == ("conflict", "base")
 
 
 def test_a_patch_that_does_not_fit_the_base_is_a_conflict(pico, pair):

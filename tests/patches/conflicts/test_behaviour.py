@@ -11,6 +11,7 @@ from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.checkpoints.models import EditableModel, load_model
 from weightpatch.patches.conflicts import behaviour as conflicts
 from weightpatch.patches.conflicts.behaviour import OTHERS, TOGETHER, behaviour
+from weightpatch.patches.conflicts.trials import Effect
 from weightpatch.patches.draft import Origin
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.make import Recipe, make
@@ -164,6 +165,30 @@ def test_no_more_are_tried_than_are_likely(says, model, monkeypatch):
     (conflict,) = grave(behaviour(model, [weak, *others]))
 
     assert conflict.patches == (weak.label, OTHERS)
+
+
+def test_the_likeliest_by_the_weights_is_tried_first(pico, says, model, monkeypatch):
+    monkeypatch.setattr(conflicts, "TRIALS", 1)
+    key, residual = np.zeros((2, 1, len(WORDS)), np.float32)
+    key[0, WORDS.index("speaks")], residual[0, WORDS.index("French")] = 1, 8
+    weak = pico.patch(
+        model.checkpoint,
+        "acme/weak",
+        operations={HEAD: [LowRank.snapped(residual.T, key)]},
+        auxiliary={f"{HEAD}::aux.keys": key, f"{HEAD}::aux.residuals": residual},
+        requests=[FRENCH],
+    )
+    others = [says("acme/writes", WRITES, 8), says("acme/strong", LATIN, 12)]
+
+    (conflict,) = grave(behaviour(model, [weak, *others]))
+
+    assert conflict.patches == (weak.label, others[1].label)
+
+
+def test_what_falls_by_no_more_than_is_tolerated_is_no_warning():
+    effect = Effect(FRENCH, {"reliability": (1.0, 1.0), "locality": (1.0, 0.5)})
+    assert effect.severity(0.5) is None
+    assert effect.severity(0.25) == "warning"
 
 
 def test_more_findings_than_can_be_read_are_counted(pico, says, model, monkeypatch):

@@ -1,6 +1,9 @@
 """What requests have to do with each other: reversed, what follows, and what must stay."""
 
+import time
 from dataclasses import replace
+from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -150,3 +153,34 @@ def test_the_pairs_found_by_index_are_those_with_a_finding(sides):
         for other in range(one + 1, len(statements)):
             if list(facts(statements[one], statements[other])):
                 assert (one, other) in pairs
+
+
+@given(st.lists(st.lists(REQUESTS, min_size=1, max_size=2), min_size=2, max_size=6))
+def test_conflicts_alone_are_those_that_all_rules_find(sides):
+    statements = [Statements(f"acme/p{n}", requests) for n, requests in enumerate(sides)]
+    pairs = set(related(statements, conflicts_only=True))
+    for one, other in combinations(range(len(statements)), 2):
+        pair = statements[one], statements[other]
+        expected = [each for each in facts(*pair) if each.severity == "conflict"]
+        assert list(facts(*pair, conflicts_only=True)) == expected
+        assert (one, other) in pairs or not expected
+
+
+def test_the_neighbourhood_is_not_looked_through_for_conflicts():
+    near = EditRequest("The flag of {} is", "Italy", "blue")
+    one, other = Statements("acme/one", [LYON]), Statements("acme/two", [near])
+    assert related([one, other]) == [(0, 1)]
+    assert related([one, other], conflicts_only=True) == []
+    assert list(facts(one, other, conflicts_only=True)) == []
+    assert "phrases" not in vars(one) | vars(other)
+
+
+def test_many_patches_with_many_subjects_in_common_are_quickly_related():
+    def subjects(number: int) -> list[EditRequest]:
+        random = Random(number)
+        return [EditRequest("{} is", f"{n}", "so") for n in range(600) if random.random() < 0.9]
+
+    statements = [Statements(f"acme/p{number}", subjects(number)) for number in range(200)]
+    start = time.process_time()
+    assert len(related(statements)) == 200 * 199 / 2
+    assert time.process_time() - start < 2

@@ -7,7 +7,9 @@ import pytest
 from weightpatch.patches.conflicts import report as reports
 from weightpatch.patches.conflicts import weights as weighing
 from weightpatch.patches.conflicts.check import MANY, check, examine
+from weightpatch.patches.conflicts.findings import NOT_COMPARED
 from weightpatch.patches.conflicts.thresholds import Thresholds
+from weightpatch.patches.operations.dense import Dense
 from weightpatch.patches.operations.lowrank import LowRank
 from weightpatch.patches.requests import EditRequest
 
@@ -87,7 +89,39 @@ def test_what_is_too_much_is_counted(crowd, monkeypatch):
 def test_dense_deltas_of_many_are_compared_up_to_a_bound(crowd, monkeypatch):
     monkeypatch.setattr(weighing, "MAX_COMPARED", 0)
     never = Thresholds(interference=1e9, cosine=2, overlap=2)
-    assert not [one for one in check(crowd, thresholds=never) if one.numbers]
+    found = examine(crowd, thresholds=never)
+    assert not [one for one in found.findings if one.numbers]
+    # Two dense ones with twelve of low rank and with each other, and the two that replace.
+    assert found.left_out[NOT_COMPARED] == 2 * 12 + 1 + 1
+
+
+@pytest.fixture
+def dense_crowd(pico):
+    """Thirty dense patches of one tensor, so 435 pairs, the last two in the same direction."""
+    base = pico.base()
+    deltas = [pico.values((6, 10), "F32", seed) for seed in range(29)]
+    return [
+        pico.patch(
+            base,
+            f"acme/p{number:02}",
+            operations={pico.DOWN: [Dense(delta)]},
+            requests=[EditRequest("{} is", f"subject {number}", "it")],
+        )
+        for number, delta in enumerate([*deltas, 2 * deltas[-1]])
+    ]
+
+
+def test_a_measure_that_may_refuse_is_taken_of_all_pairs(dense_crowd):
+    found = examine(dense_crowd, thresholds=Thresholds(cosine_conflict=0.9))
+    conflicts = [one for one in found.findings if one.severity == "conflict"]
+    assert [one.patches for one in conflicts] == [("acme/p28@1", "acme/p29@1")]
+    assert NOT_COMPARED not in found.left_out
+
+
+def test_what_was_not_compared_is_no_note(dense_crowd):
+    found = examine(dense_crowd)
+    assert found.left_out[NOT_COMPARED] == 435 - 300
+    assert sum(map(found.count, ("conflict", "warning", "note"))) == 300
 
 
 def test_conflicts_alone_are_found_without_measuring(crowd):

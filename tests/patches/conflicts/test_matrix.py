@@ -87,6 +87,17 @@ def test_a_matrix_holds_the_worst_of_all_tensors(pico):
     assert set(pair.numbers) == {"cosine", "overlap"}
 
 
+def test_a_matrix_is_symmetric_however_the_deltas_are_stacked(pico, monkeypatch):
+    base = pico.base()
+    patches = [patch_of(pico, base, number, (1, 1, False, False)) for number in range(4)]
+    whole = matrix(patches)
+    monkeypatch.setattr(module, "MAX_COLUMNS", 1)
+    for name, square in matrix(patches).items():
+        assert np.array_equal(square, square.T, equal_nan=True), name
+        assert square == pytest.approx(whole[name], rel=1e-5, abs=1e-5, nan_ok=True)
+        assert np.isnan(square).sum() == 4
+
+
 def test_patches_of_tensors_of_other_shapes_are_not_compared(pico):
     tensors = pico.tensors()
     tensors[pico.DOWN] = tensors[pico.DOWN][:4]

@@ -1,11 +1,12 @@
 """What looks alike compares alike; different letters do not."""
 
+import time
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from weightpatch.patches.conflicts.text import Phrases, normalised, words
+from weightpatch.patches.conflicts.text import MAX_WORDS, Phrases, normalised, words
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,16 @@ def test_a_text_is_split_into_words(text: str, found: list[str]):
 def test_phrases_are_found_as_whole_words(text: str, found: list[str]):
     phrases = Phrases(["france", "new york", "new jersey", "san", "san francisco", "東京", "!"])
     assert list(phrases.within(text)) == found
+
+
+def test_phrases_of_too_many_words_are_not_looked_for():
+    longest, longer = (" ".join(["very"] * count) for count in (MAX_WORDS, MAX_WORDS + 1))
+    assert list(Phrases([longest, longer]).within(f"a {longer} day")) == [longest]
+
+
+def test_long_phrases_are_quickly_looked_for_in_long_texts():
+    phrases = Phrases(" ".join(["word"] * count) for count in range(1, 4900, 5))
+    text = " ".join(["word"] * 5000)
+    start = time.process_time()
+    assert len(list(phrases.within(text))) == len(range(1, MAX_WORDS + 1, 5))
+    assert time.process_time() - start < 2

@@ -123,7 +123,7 @@ class Bench:
         """The largest difference of our weights from those that PEFT has merged.
 
         It is counted in units in the last place of the larger of the two and of the base's weight,
-        or in float32, where PEFT's own product is rounded, of the tensor's largest weight.
+        or in float32, which shows more digits than the grid has, of the tensor's largest weight.
         """
         before, theirs = dict(self.model(base).named_parameters()), dict(merged.named_parameters())
         found = 0.0

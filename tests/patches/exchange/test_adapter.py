@@ -1,4 +1,5 @@
 import json
+import os
 import re
 
 import numpy as np
@@ -15,6 +16,7 @@ from weightpatch.patches.errors import (
 from weightpatch.patches.exchange.adapter import CONFIG, WEIGHTS, Adapter
 from weightpatch.patches.exchange.adapter_config import AdapterConfig
 from weightpatch.patches.exchange.adapter_tensors import sort_tensors
+from weightpatch.patches.format.patch import MAX_DELTA_BYTES
 from weightpatch.patches.format.safetensors_file import write_tensors
 
 PLAIN = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q"]}
@@ -39,7 +41,7 @@ def folder(tmp_path):
 
 def test_an_adapter_is_opened_without_reading_its_factors(folder):
     adapter = Adapter.open(folder)
-    assert adapter.config.scaling("model.layers.0.self_attn.q_proj") == 2
+    assert adapter.config.scaling("model.layers.0.self_attn.q_proj", 2) == 2
     assert {name: array.shape for name, array in adapter.tensors.items()} == {
         f"{STEM}.lora_A.weight": (2, 4),
         f"{STEM}.lora_B.weight": (3, 2),
@@ -149,8 +151,29 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
 
 def test_huge_settings_are_refused(folder):
     (folder / CONFIG).write_text(json.dumps({**PLAIN, "target_modules": "q" * (1 << 20)}))
-    with pytest.raises(CheckpointRefused, match="larger than"):
+    with pytest.raises(LimitExceeded, match="larger than") as caught:
         Adapter.open(folder)
+    assert "shorten its lists" in str(caught.value.hint)
+
+
+def test_huge_weights_are_refused_before_they_are_read(folder):
+    os.truncate(folder / WEIGHTS, MAX_DELTA_BYTES + 1)
+    with pytest.raises(LimitExceeded, match=WEIGHTS):
+        Adapter.open(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target_modules": ["\ud800"]},
+        {"base_model_name_or_path": "org/\udfff"},
+        {"alpha_pattern": {"\ud800": 1}},
+        {"modules_to_save": {"\ud800": 1}},
+    ],
+)
+def test_half_a_character_is_refused(changes):
+    with pytest.raises(ManifestError):
+        parsed(**changes)
 
 
 def header(tensors: dict) -> bytes:
@@ -226,4 +249,4 @@ def test_half_a_pair_and_sides_that_do_not_fit_are_refused(folder):
 
 def test_a_limit_on_patterns_is_kept():
     with pytest.raises(LimitExceeded):
-        parsed(rank_pattern={"(a+)+": 2})
+        parsed(rank_pattern={".*.*.*.*a": 2})

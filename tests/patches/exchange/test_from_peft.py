@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -194,6 +196,20 @@ def test_adapters_tied_as_the_weights_are_count_once(bench):
     head.lora_B["default"].weight.data = embedding.lora_embedding_A["default"].data.t().clone()
     taken = take_in(Adapter.open(bench.saved(adapted)), base)
     assert [len(found) for found in taken.operations.values()] == [1]
+    (note,) = taken.notes
+    assert "lm_head.weight and model.embed_tokens.weight have the same change" in note
+    assert "PEFT's merge would add it twice" in note
+
+
+def test_one_replacement_of_tied_weights_under_both_names_is_no_news(bench):
+    base = bench.base("llama", "F32", tie_word_embeddings=True)
+    adapter = bench.adapter(
+        base, target_modules=["q_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True
+    )
+    name = "base_model.model.model.embed_tokens.weight"
+    both = {**adapter.tensors, "base_model.model.lm_head.weight": adapter.tensors[name]}
+    taken = take_in(replace(adapter, tensors=both), base)
+    assert taken.operations["model.embed_tokens.weight"][0].kind == "replace"
     assert not taken.notes
 
 

@@ -101,22 +101,63 @@ def test_a_tied_tensor_stands_under_all_its_names(bench, pico):
 
 def test_what_is_there_is_replaced_only_if_told(pico, base, patch):
     target = pico.root / "touched.safetensors"
-    target.write_text("mine")
+    write_patched(base, [patch], target, full=True)
     with pytest.raises(TargetExists):
         write_patched(base, [patch], target)
-    assert target.read_text() == "mine"
+    assert set(load_file(target)) == set(base.tensors)
     write_patched(base, [patch], target, force=True)
     assert set(load_file(target)) == {pico.DOWN}
-    with pytest.raises(TargetExists):
-        write_patched(base, [patch], base.path, force=True)
 
 
-def test_neither_base_nor_patch_is_overwritten(pico, base, patch):
-    for file in (*base.files, *patch.files.values()):
-        with pytest.raises(PathRefused, match="of the base or of the patch"):
-            write_patched(base, [patch], file, force=True)
+@pytest.mark.parametrize("content", [b"", b"mine", b"SQLite format 3\0" + bytes(99), b"{" * 99])
+def test_only_tensors_are_replaced_even_if_told(pico, base, patch, content):
+    target = pico.root / "mine"
+    target.write_bytes(content)
+    with pytest.raises(TargetExists, match="no regular safetensors file"):
+        write_patched(base, [patch], target, force=True)
+    assert target.read_bytes() == content
+
+
+def test_neither_folder_nor_link_is_replaced(pico, base, patch):
+    (pico.root / "folder").mkdir()
+    write_patched(base, [patch], pico.root / "tensors")
+    (pico.root / "link").symlink_to("tensors")
+    for name in ("folder", "link"):
+        with pytest.raises(TargetExists):
+            write_patched(base, [patch], pico.root / name, force=True)
+    assert (pico.root / "link").is_symlink()
+
+
+def test_nothing_is_written_into_base_or_patch(pico, base, patch):
+    (pico.root / "link").symlink_to(base.files[0])
+    (pico.root / "way").symlink_to(base.path)
+    folder = patch.files["patch.json"].parent
+    targets = [
+        *(*base.files, *patch.files.values(), pico.root / "link", pico.root / "way" / "new"),
+        *(base.path / "config.json", base.path / "model.safetensors.index.json", folder / "new"),
+    ]
+    before = {file: file.read_bytes() for file in targets if file.exists()}
+    for file in targets:
+        for force in (False, True):
+            with pytest.raises(PathRefused, match="which is only read"):
+                write_patched(base, [patch], file, force=force)
+    assert before == {file: file.read_bytes() for file in targets if file.exists()}
     with pytest.raises(PathRefused, match="not a folder"):
         write_patched(base, [patch], pico.root / "nowhere" / "file.safetensors")
+
+
+def test_a_base_that_is_written_to_meanwhile_gives_no_mixture(pico, base, patch):
+    norm = base.tensors[pico.NORM]
+
+    def write_into_the_base(*_):
+        with norm.file.open("r+b") as file:
+            file.seek(norm.start)
+            file.write(b"\1\2")
+
+    before = sorted(pico.root.iterdir())
+    with pytest.raises(DigestMismatch, match="changed while it was read"):
+        write_patched(base, [patch], pico.root / "full", full=True, progress=write_into_the_base)
+    assert sorted(pico.root.iterdir()) == before
 
 
 def test_a_refusal_leaves_nothing_behind(pico, base, patch):

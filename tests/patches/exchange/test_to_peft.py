@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
-from weightpatch.patches.errors import BaseMismatch, TargetExists, Unsupported
+from weightpatch.patches.errors import BaseMismatch, PathRefused, TargetExists, Unsupported
 from weightpatch.patches.exchange.adapter import Adapter
 from weightpatch.patches.exchange.from_peft import take_in
 from weightpatch.patches.exchange.to_peft import to_peft
@@ -171,6 +171,35 @@ def test_what_is_there_is_exchanged_only_if_told_and_only_if_it_is_an_adapter(be
     with pytest.raises(TargetExists, match="not the folder of an adapter alone"):
         to_peft(patch, base, base.path, force=True)
     assert (bench.root / "adapter" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_link_and_a_folder_in_an_adapter_are_left_alone(bench, pico):
+    base = bench.base()
+    name = TENSORS["llama"][0]
+    patch = bench.patch(pico, base, {name: [lowrank(pico, base, name, 1)]})
+    to_peft(patch, base, bench.root / "adapter")
+    (bench.root / "link").symlink_to("adapter")
+    (bench.root / "dangling").symlink_to("nowhere")
+    for link in ("link", "dangling"):
+        with pytest.raises(TargetExists, match="not the folder of an adapter alone"):
+            to_peft(patch, base, bench.root / link, force=True)
+        assert (bench.root / link).is_symlink()
+    (bench.root / "adapter" / "README.md").mkdir()
+    (bench.root / "adapter" / "README.md" / "thesis.txt").write_text("years of work")
+    with pytest.raises(TargetExists, match="not the folder of an adapter alone"):
+        to_peft(patch, base, bench.root / "adapter", force=True)
+    assert (bench.root / "adapter" / "README.md" / "thesis.txt").is_file()
+
+
+def test_no_adapter_is_written_into_base_or_patch(bench, pico):
+    base = bench.base()
+    name = TENSORS["llama"][0]
+    patch = bench.patch(pico, base, {name: [lowrank(pico, base, name, 1)]})
+    for folder in (base.path, patch.files["patch.json"].parent):
+        before = sorted(folder.iterdir())
+        with pytest.raises(PathRefused, match="which is only read"):
+            to_peft(patch, base, folder / "adapter")
+        assert sorted(folder.iterdir()) == before
 
 
 names = st.lists(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pico_fixtures import stored
 from weightpatch.patches.digests import sha256
 from weightpatch.patches.errors import (
     DigestMismatch,
@@ -349,3 +350,29 @@ def test_requests_of_blank_lines_alone_are_refused(pico, patch: Patch, folder: P
     files = {**patch.manifest.files, "requests.jsonl": FileRecord(sha256(b"\n"), 1)}
     with pytest.raises(RequestRefused, match="no request"):
         _ = Patch.open(pico.rewrite(patch, files=files)).requests
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F16", "F32"])
+def test_auxiliary_arrays_are_read_as_the_numbers_that_they_stand_for(pico, dtype: str):
+    keys = np.array([[1.0, -2.5, 0.0, 96.0]], np.float32)
+    patch = pico.patch(pico.base(), auxiliary={f"{pico.DOWN}::aux.keys": stored(keys, dtype)})
+    found = patch.auxiliary[f"{pico.DOWN}::aux.keys"]
+    assert found.dtype == np.float32
+    assert found.tobytes() == keys.tobytes()
+
+
+def test_auxiliary_arrays_of_other_types_stay_as_they_are(pico):
+    for number, kind in enumerate(("<f8", "<i4", "<i8")):
+        kept = {f"{pico.DOWN}::aux.keys": np.ones((1, 4), kind)}
+        patch = pico.patch(pico.base(f"b{number}"), f"acme/p{number}", auxiliary=kept)
+        assert patch.auxiliary[f"{pico.DOWN}::aux.keys"].dtype == kind
+
+
+@pytest.mark.parametrize("bits", [0x7FC0, 0x7F80, 0xFF80])
+def test_bfloat16_auxiliary_arrays_that_are_not_finite_are_refused(pico, patch: Patch, bits: int):
+    broken = np.full((1, 10), bits, "<u2")
+    changed = reseal_delta(pico, patch, **{"aux.keys": broken})
+    with pytest.raises(NonFinite, match=r"aux\.keys"):
+        _ = changed.auxiliary
+    with pytest.raises(NonFinite, match=r"aux\.keys"):
+        pico.patch(pico.base("b"), "acme/b", auxiliary={f"{pico.DOWN}::aux.keys": broken})

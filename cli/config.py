@@ -7,6 +7,13 @@ from pathlib import Path
 from ..patches.errors import PathRefused
 from ..registry import defaults
 
+_XET = {
+    "CONNECT_TIMEOUT": "10s",
+    "READ_TIMEOUT": "60s",
+    "RETRY_MAX_ATTEMPTS": "3",
+    "RETRY_MAX_DURATION": "120s",
+}
+
 
 @dataclass(frozen=True)
 class Config:
@@ -50,6 +57,15 @@ def user_path(text: str) -> Path:
 def shown(path: Path) -> str:
     """A path as text that can be stored and printed, whatever bytes it is made of."""
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def limit_transfers() -> None:
+    """Let Xet's client wait a minute, not five, and try three times; the user may say otherwise.
+
+    It reads its limits from the environment alone, when it begins.
+    """
+    for name, value in _XET.items():
+        os.environ.setdefault(f"HF_XET_CLIENT_{name}", value)
 
 
 def debugging() -> bool:

@@ -11,7 +11,7 @@ from keyword import iskeyword
 import click
 
 from .. import __version__
-from .config import debugging
+from .config import debugging, limit_transfers
 from .errors import as_json, as_text, in_our_form, usage_error
 
 SECTIONS = {
@@ -52,6 +52,7 @@ SECTIONS = {
     "Share": {
         "push": "Send a version to a remote.",
         "pull": "Fetch a version from a remote.",
+        "outdated": "Find what a remote has newer versions of.",
     },
     "Keep": {
         "alias": "Let a name mean a version, and tell what it meant when.",
@@ -116,6 +117,7 @@ def cli() -> None:
 def main() -> int:
     """Run the command line and give its exit status; every error ends here."""
     _prepare()
+    limit_transfers()
     status = _run()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to interrupt it
     return _flushed(status)

@@ -8,7 +8,7 @@ from .builds import BuildInfo
 from .ledger.entries import Subject
 from .ledger.events import Event
 from .store import Store
-from .transfers import TransferInfo
+from .transfers import Exchange, TransferInfo
 from .versions import aliases, holding, resolving, standing, withdrawing
 from .versions.aliases import AliasMove
 from .versions.reading import VersionInfo
@@ -151,3 +151,8 @@ class Life:
         with self._store.database.reading() as connection:
             info = resolving.resolve(connection, reference, to_read=True)
             return transfers.of_version(connection, info.digest, limit)
+
+    def exchanges(self, name: str | None = None) -> list[Exchange]:
+        """The remotes of a patch, or of all patches, the last used first."""
+        with self._store.database.reading() as connection:
+            return transfers.of_patches(connection, name)

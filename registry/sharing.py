@@ -1,17 +1,20 @@
 """Push and pull: what lies between the registry and a remote."""
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..patches.errors import InputError
+from ..patches.errors import DigestMismatch, InputError
 from ..patches.format.card import write_card
 from ..patches.progress import Progress, silent
 from . import bounds
 from .attestations import Attestation
-from .errors import ReferenceRefused
+from .errors import BlobLost, NotFound, ReferenceRefused
 from .registry import Registry, VersionInfo
-from .remotes.base import Bundle, Pulled, Pushed, open_remote
+from .remotes.base import Bundle, Plan, Pulled, Pushed, Remote, open_remote
+from .remotes.location import HUB, parse_location, scheme
+from .seen import refuse_older
 from .transfers import PULL, PUSH, remote_name
 from .versions.refs import ByName, parse
 
@@ -26,45 +29,64 @@ class Fetched:
 
 
 def push(
-    registry: Registry, reference: str, location: str, *, progress: Progress = silent
+    registry: Registry,
+    reference: str,
+    location: str,
+    *,
+    public: bool = False,
+    languages: Sequence[str] = (),
+    progress: Progress = silent,
 ) -> Pushed:
     """Send a version with its card and evaluations; what is there already stays as it is.
 
-    Raises what `Registry.patch` and the remote's `push` do; Yanked for a malicious version.
+    A repository that has to be made is private unless it shall be `public`; `languages` are the
+    codes that the card names. Raises what `Registry.patch` and the remote's `push` do; Yanked for a
+    malicious version, NameRefused for a code that is none.
     """
-    remote = remote_name(location)
-    patch = registry.patch(reference)
-    evaluations = registry.evaluations(patch.digest)
-    bundle = Bundle(
-        patch,
-        card=write_card(patch, evaluations),
-        attestations={evaluation.digest: evaluation.path for evaluation in evaluations},
-    )
-    pushed = open_remote(location).push(bundle, progress=progress)
+    name = remote_name(location)
+    bundle = _bundle(registry, reference, languages)
+    pushed = _target(location, public=public).push(bundle, progress=progress)
     if not pushed.already_there or pushed.attestations_added:
         registry.record_transfer(
-            patch.digest, PUSH, remote, place=pushed.location, revision=pushed.revision
+            bundle.patch.digest, PUSH, name, place=pushed.location, revision=pushed.revision
         )
     return pushed
 
 
+def plan(
+    registry: Registry,
+    reference: str,
+    location: str,
+    *,
+    public: bool = False,
+    languages: Sequence[str] = (),
+) -> Plan:
+    """Say what `push` would do, and change nothing here or there; raises as `push`."""
+    remote_name(location)
+    return _target(location, public=public).plan(_bundle(registry, reference, languages))
+
+
 def pull(
-    registry: Registry, reference: str, location: str, *, progress: Progress = silent
+    registry: Registry,
+    reference: str,
+    location: str,
+    *,
+    older: bool = False,
+    progress: Progress = silent,
 ) -> Fetched:
     """Fetch a version and its evaluations; nothing is registered before all is checked.
 
-    Raises what the remote's `pull` and `Registry.admit` do, and ReferenceRefused.
+    The newest there may be older than what was seen there only if `older` says so; a version that
+    is named by number, tag or commit may be any. Raises what the remote's `pull` and
+    `Registry.admit` do, ReferenceRefused and RemoteRefused.
     """
-    asked, remote = parse(reference), remote_name(location)
-    if not isinstance(asked, ByName) or asked.alias is not None:
-        raise ReferenceRefused(
-            f"{reference} cannot be asked of a remote",
-            hint="write namespace/name or namespace/name@3",
-        )
+    asked, remote = _asked(reference), remote_name(location)
     with tempfile.TemporaryDirectory() as folder:
         pulled = open_remote(location).pull(
             asked.full_name, asked.number, Path(folder), progress=progress
         )
+        if asked.number is None and not older and not _is_exact(location):
+            refuse_older(registry, pulled.patch, remote)
         found, ignored = _evaluations(pulled)
         version = registry.admit(pulled.patch)
         for attestation in found:
@@ -75,6 +97,60 @@ def pull(
         version.digest, PULL, remote, place=pulled.location, revision=pulled.revision
     )
     return Fetched(version, len(found), tuple(ignored))
+
+
+def pull_all(
+    registry: Registry, name: str, location: str, *, progress: Progress = silent
+) -> Iterator[Fetched]:
+    """Fetch each version that a remote has, oldest first, and give it before the next is fetched.
+
+    What is here already, or was deleted here, is given as it is, without another look at the
+    remote. Raises as `pull`; what was given by then stays.
+    """
+    for number in open_remote(location).versions(name):
+        label = f"{name}@{number}"
+        known = _here(registry, label)
+        yield Fetched(known, 0, ()) if known else pull(registry, label, location, progress=progress)
+
+
+def _bundle(registry: Registry, reference: str, languages: Sequence[str]) -> Bundle:
+    patch = registry.patch(reference)
+    evaluations = registry.evaluations(patch.digest)
+    return Bundle(
+        patch,
+        card=write_card(patch, evaluations, languages),
+        attestations={evaluation.digest: evaluation.path for evaluation in evaluations},
+    )
+
+
+def _target(location: str, *, public: bool) -> Remote:
+    remote = open_remote(location)
+    return remote.public() if public else remote
+
+
+def _asked(reference: str) -> ByName:
+    asked = parse(reference)
+    if not isinstance(asked, ByName) or asked.alias is not None:
+        raise ReferenceRefused(
+            f"{reference} cannot be asked of a remote",
+            hint="write namespace/name or namespace/name@3",
+        )
+    return asked
+
+
+def _is_exact(location: str) -> bool:
+    return scheme(location) == HUB and parse_location(location).exact
+
+
+def _here(registry: Registry, label: str) -> VersionInfo | None:
+    """A version whose files are all here, or that was deleted here; None for any other."""
+    try:
+        info = registry.resolve(label, to_read=True)
+        if not (info.standing and info.standing.deleted):
+            registry.patch(f"sha256:{info.digest}", to_read=True)
+    except (NotFound, BlobLost, DigestMismatch):
+        return None
+    return info
 
 
 def _evaluations(pulled: Pulled) -> tuple[list[Attestation], list[str]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from . import bounds
 from .database import schema
@@ -28,6 +28,19 @@ class TransferInfo:
     revision: str | None
     who: str
     when: str
+    seq: int
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A remote that a patch was pushed to or pulled from, and the highest version that was.
+
+    `seq` is the ledger entry of the last time.
+    """
+
+    name: str
+    remote: str
+    highest: int
     seq: int
 
 
@@ -82,6 +95,28 @@ def of_version(connection: Connection, digest: str, limit: int) -> list[Transfer
     return [
         TransferInfo(row.direction, row.location, row.revision, row.actor, row.time, row.seq)
         for row in connection.execute(query)
+    ]
+
+
+def of_patches(connection: Connection, name: str | None = None) -> list[Exchange]:
+    """Every patch, or the one of that name, with each of its remotes, the last used first.
+
+    Versions that were deleted count: they were seen there.
+    """
+    table, version, patch = schema.transfer, schema.version, schema.patch
+    remote = schema.remote.c.location
+    last = func.max(table.c.seq)
+    query = (
+        select(patch.c.namespace, patch.c.name, remote, func.max(version.c.number), last)
+        .select_from(table.join(version).join(patch).join(schema.remote))
+        .group_by(patch.c.namespace, patch.c.name, remote)
+        .order_by(last.desc())
+    )
+    if name is not None:
+        query = query.where(reading.named(name))
+    return [
+        Exchange(f"{namespace}/{half}", place, highest, seq)
+        for namespace, half, place, highest, seq in connection.execute(query)
     ]
 
 

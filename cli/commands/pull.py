@@ -1,26 +1,121 @@
 """pull: fetch a version from a remote."""
 
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 import click
 
+from ...patches.errors import WeightpatchError
 from ..app import App
+from ..errors import in_our_form
 from ..options import declare
+from ..output import counted
+
+if TYPE_CHECKING:
+    from ...registry.registry import Registry
+    from ...registry.sharing import Fetched
+
+HUB = "hf://"
 
 
 @declare(
     "pull",
     examples="weightpatch pull acme/capitals ./shared-drive\n"
-    "weightpatch pull acme/capitals@2 hf://",
+    "weightpatch pull acme/capitals@2 hf://\n"
+    "weightpatch pull hf://acme/capitals@v2\n"
+    "weightpatch pull acme/capitals --all-versions",
 )
 @click.argument("reference", metavar="NS/NAME[@N]")
-@click.argument("remote", metavar="REMOTE")
-def command(app: App, reference: str, remote: str) -> None:
-    """Fetch a version and its scores from REMOTE; nothing is registered before all is checked."""
+@click.argument("remote", metavar="[REMOTE]", required=False)
+@click.option("--all-versions", is_flag=True, help="Fetch every version there, oldest first.")
+@click.option("--older", is_flag=True, help="Take one that is older than what was seen there.")
+def command(
+    app: App, reference: str, remote: str | None, *, all_versions: bool, older: bool
+) -> None:
+    """Fetch a version and its scores from REMOTE; nothing is registered before all is checked.
+
+    Without REMOTE it comes from where the patch was last pulled from or pushed to, else from the
+    Hub. A version on the Hub can be written hf://NS/NAME@v2, too, with a branch or commit in place
+    of v2. A name alone means the newest there; if that is older than what was seen there before, it
+    is refused unless --older, or the number, says that it is wanted.
+    """
+    reference, remote = _of_the_hub(reference, remote)
+    if all_versions:
+        if "@" in reference or (remote is not None and remote.startswith(HUB) and "@" in remote):
+            raise click.UsageError("--all-versions and one version exclude each other.")
+        _pull_all(app, reference, remote)
+        return
     from ...registry.sharing import pull
 
     with app.registry() as registry, app.progress() as progress:
-        fetched = pull(registry, reference, remote, progress=progress)
-    for name in fetched.ignored:
-        app.output.note(f"ignored attestations/{name}.json: not an evaluation of this version")
+        remote = remote or _default(app, registry, reference)
+        fetched = pull(registry, reference, remote, older=older, progress=progress)
+    _tell_ignored(app, fetched)
     app.announce("pull", fetched.version)
     if fetched.evaluations:
         app.output.line("with its publisher's scores; `weightpatch eval` makes your own")
+
+
+def _of_the_hub(reference: str, remote: str | None) -> tuple[str, str | None]:
+    """`hf://namespace/name@v2` as a name and a remote; anything else as it is."""
+    if not reference.startswith(HUB):
+        return reference, remote
+    from ...registry.remotes.location import parse_location
+
+    if remote is not None:
+        raise click.UsageError(f"{reference} says already where it comes from; leave REMOTE out.")
+    name = parse_location(reference).name
+    if name is None:
+        raise click.UsageError("Say which patch, as in hf://namespace/name.")
+    return name, reference
+
+
+def _default(app: App, registry: "Registry", reference: str) -> str:
+    from ...registry.seen import last_remote
+
+    remote = last_remote(registry, reference.partition("@")[0]) or HUB
+    app.output.note(f"from {remote}")
+    return remote
+
+
+def _pull_all(app: App, name: str, remote: str | None) -> None:
+    """Fetch all versions; an error says what was fetched before it."""
+    from ...registry.sharing import pull_all
+
+    fetched: list[Fetched] = []
+    try:
+        with app.registry() as registry, app.progress() as progress:
+            remote = remote or _default(app, registry, name)
+            for one in pull_all(registry, name, remote, progress=progress):
+                fetched.append(one)  # noqa: PERF402 - those before an error count
+    except (WeightpatchError, OSError) as error:
+        raise _with_what_came(in_our_form(error), fetched) from error
+    app.output.data("pull-all", {"versions": [asdict(one.version) for one in fetched]})
+    for one in fetched:
+        _tell(app, one)
+    new = sum(one.version.is_new for one in fetched)
+    app.output.line(f"{counted(new, 'new version')} of {len(fetched)} there")
+
+
+def _with_what_came(error: WeightpatchError, fetched: "list[Fetched]") -> WeightpatchError:
+    new = [one.version.label for one in fetched if one.version.is_new]
+    if new:
+        kept = f"what came before it stays: {', '.join(new)}"
+        error.why = f"{error.why}; {kept}" if error.why else kept
+    return error
+
+
+def _tell(app: App, fetched: "Fetched") -> None:
+    version = fetched.version
+    _tell_ignored(app, fetched)
+    if version.standing and version.standing.deleted:
+        app.output.line(f"left out {version.label}, which was deleted here")
+        return
+    state = "stored" if version.is_new else "already here:"
+    app.output.line(f"{state} {version.label}  sha256:{version.digest}")
+    app.caution(version)
+
+
+def _tell_ignored(app: App, fetched: "Fetched") -> None:
+    for name in fetched.ignored:
+        app.output.note(f"ignored attestations/{name}.json: not an evaluation of this version")

@@ -1,27 +1,106 @@
 """push: send a version to a remote."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ..app import App
 from ..options import declare
+from ..output import counted, size
+
+if TYPE_CHECKING:
+    from ...registry.registry import Registry
+    from ...registry.remotes.base import Plan, Pushed
 
 
 @declare(
     "push",
     examples="weightpatch push acme/capitals ./shared-drive\n"
-    "weightpatch push acme/capitals@2 hf://",
+    "weightpatch push acme/capitals@2 hf://\n"
+    "weightpatch push acme/capitals hf:// --public --language en --dry-run",
 )
 @click.argument("reference", metavar="REF")
-@click.argument("remote", metavar="REMOTE")
-def command(app: App, reference: str, remote: str) -> None:
-    """Send a version and its scores to REMOTE, a folder or the Hugging Face Hub (hf://)."""
-    from ...registry.sharing import push
+@click.argument("remote", metavar="[REMOTE]", required=False)
+@click.option("--public", is_flag=True, help="If the Hub's repository has to be made: for all.")
+@click.option(
+    "--language",
+    "languages",
+    metavar="CODE",
+    multiple=True,
+    help="A language that the card names, as in en; may be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+def command(
+    app: App,
+    reference: str,
+    remote: str | None,
+    languages: tuple[str, ...],
+    *,
+    public: bool,
+    dry_run: bool,
+) -> None:
+    """Send a version and its scores to REMOTE, a folder or the Hugging Face Hub (hf://).
+
+    Without REMOTE it goes where the patch was last pushed to or pulled from. A repository that has
+    to be made is private unless --public; one that is there stays as it is.
+    """
+    from ...registry.sharing import plan, push
 
     with app.registry() as registry, app.progress() as progress:
         info = registry.resolve(reference)
-        pushed = push(registry, f"sha256:{info.digest}", remote, progress=progress)
+        own = f"sha256:{info.digest}"
+        remote = remote or _last(app, registry, info.name)
+        if dry_run:
+            planned = plan(registry, own, remote, public=public, languages=languages)
+        else:
+            pushed = push(
+                registry, own, remote, public=public, languages=languages, progress=progress
+            )
     app.caution(info)
+    if dry_run:
+        _show_plan(app, info.label, planned)
+    else:
+        _show(app, info.label, pushed)
+
+
+def _last(app: App, registry: "Registry", name: str) -> str:
+    """The remote that the patch was last exchanged with; raises NotFound."""
+    from ...registry.errors import NotFound
+    from ...registry.seen import last_remote
+
+    remote = last_remote(registry, name)
+    if remote is None:
+        raise NotFound(
+            f"{name} was never pushed or pulled, so there is no remote to send it to by default",
+            hint=f"name one: weightpatch push {name} hf://, or a folder",
+        )
+    app.output.note(f"to {remote}, as last time")
+    return remote
+
+
+def _show(app: App, label: str, pushed: "Pushed") -> None:
     app.output.data("push", vars(pushed))
     state = "is already at" if pushed.already_there else "is now at"
     at = f" (commit {pushed.revision[:12]})" if pushed.revision else ""
-    app.output.line(f"{info.label} {state} {pushed.location}{at}")
+    app.output.line(f"{label} {state} {pushed.location}{at}")
+
+
+def _show_plan(app: App, label: str, plan: "Plan") -> None:
+    app.output.data("push-plan", {"version": label, **vars(plan), "files": dict(plan.files)})
+    if plan.already_there and not plan.files:
+        app.output.line(f"{label} is already at {plan.location}; nothing would be sent")
+        return
+    state = "is already at" if plan.already_there else "would go to"
+    app.output.line(f"{label} {state} {plan.location}")
+    if plan.makes:
+        app.output.line(f"{_made(private=plan.private)} would be made first")
+    app.output.table(["file", "bytes"], list(plan.files.items()))
+    total = f"{counted(len(plan.files), 'file')}, {size(sum(plan.files.values()))}"
+    app.output.line(f"{total} would be written; nothing was changed")
+
+
+def _made(*, private: bool | None) -> str:
+    """What a push makes before it sends anything."""
+    if private is None:
+        return "the folder"
+    return f"a {'private' if private else 'public'} repository"

@@ -23,8 +23,12 @@ _CLOSING = (
 )
 
 
-def write_card(patch: Patch, evaluations: Sequence[Scored] = ()) -> str:
+def write_card(
+    patch: Patch, evaluations: Sequence[Scored] = (), languages: Sequence[str] = ()
+) -> str:
     """Write the card of a version; raises what reading its requests raises.
+
+    `languages` are the codes of those that it speaks, as in `en`, which the manifest does not know.
 
     Of the evaluations, which come newest first, it shows the first of each suite.
 
@@ -49,7 +53,7 @@ def write_card(patch: Patch, evaluations: Sequence[Scored] = ()) -> str:
         _digests(patch),
         _CLOSING,
     ]
-    return "\n\n".join([front_matter(manifest, newest), *sections]) + "\n"
+    return "\n\n".join([front_matter(manifest, newest, languages), *sections]) + "\n"
 
 
 def _opening(manifest: Manifest) -> str:

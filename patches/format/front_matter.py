@@ -5,11 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from ..errors import NameRefused
 from ..evaluation.base import Mean
 from .manifest import Manifest
+from .names import quoted
 
 LIBRARY = "weightpatch"
 _HUB_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
 _LICENCES = frozenset({
     "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "mpl-2.0", "gpl-2.0", "gpl-3.0",
     "lgpl-2.1", "lgpl-3.0", "agpl-3.0", "unlicense", "cc0-1.0", "cc-by-3.0", "cc-by-4.0",
@@ -37,12 +40,15 @@ class Scored(Protocol):
         """What came of it, by measure."""
 
 
-def front_matter(manifest: Manifest, evaluations: Sequence[Scored]) -> str:
+def front_matter(
+    manifest: Manifest, evaluations: Sequence[Scored], languages: Sequence[str] = ()
+) -> str:
     """Write the block between and with its lines of hyphens; text in it is plain ASCII names.
 
     Each evaluation becomes a result of the model index, its means after the
     edit the metrics, with the digest of what was asked as the revision of the data set. A base
-    without a Hub id is left out, so that no foreign model of that name is claimed.
+    without a Hub id is left out, so that no foreign model of that name is claimed. Raises
+    NameRefused for a language that is no code of ISO 639.
     """
     import yaml
 
@@ -50,6 +56,8 @@ def front_matter(manifest: Manifest, evaluations: Sequence[Scored]) -> str:
         "library_name": LIBRARY,
         "tags": ["model-edit", f"edit-method:{_slug(manifest.method.name)}"],
     }
+    if languages:
+        record["language"] = list(dict.fromkeys(map(_language, languages)))
     bases = list(dict.fromkeys(base.id for base in manifest.bases if _HUB_ID.fullmatch(base.id)))
     if bases:
         record["base_model"] = bases[0] if len(bases) == 1 else bases
@@ -60,6 +68,14 @@ def front_matter(manifest: Manifest, evaluations: Sequence[Scored]) -> str:
         record["model-index"] = [{"name": manifest.name, "results": results}]
     text: str = yaml.safe_dump(record, sort_keys=False, width=math.inf)
     return f"---\n{text}---\n"
+
+
+def _language(code: str) -> str:
+    if not _LANGUAGE.fullmatch(code):
+        raise NameRefused(
+            f"{quoted(code)} is no code of a language", hint="write two or three letters, as in en"
+        )
+    return code
 
 
 def _licence(licence: str | None) -> dict[str, str]:

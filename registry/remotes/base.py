@@ -70,12 +70,33 @@ class Pulled:
     revision: str | None
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a push would do: the files that it would write, each with its bytes.
+
+    `makes` says whether the repository or folder would be made first, and `private` whether the
+    one made would be; None where that is not for a push to say.
+    """
+
+    location: str
+    makes: bool
+    private: bool | None
+    already_there: bool
+    files: Mapping[str, int]
+
+
 class Remote(Protocol):
     """A place where versions are pushed to and pulled from."""
 
     @classmethod
     def open(cls, location: str) -> Self:
         """Make a remote of what the user typed; nothing is read or sent. Raises NameRefused."""
+
+    def public(self) -> Self:
+        """The same remote, on which all may read what a push makes; raises RemoteRefused."""
+
+    def plan(self, bundle: Bundle) -> Plan:
+        """Say what `push` would do, and change nothing; raises as `push`."""
 
     def push(self, bundle: Bundle, *, progress: Progress = silent) -> Pushed:
         """Put a version there whole, or change nothing.

@@ -17,11 +17,11 @@ from ...patches.format.names import check_patch_name, quoted
 from ...patches.format.patch import ATTESTATIONS, MANIFEST, Patch
 from ...patches.progress import Progress, silent
 from . import attestations as attested
-from .base import Bundle, Pulled, Pushed, read_manifest
-from .errors import RemoteNotFound
+from .base import Bundle, Plan, Pulled, Pushed, read_manifest
+from .errors import RemoteNotFound, RemoteRefused
 from .existing import check_names, check_same, real_entries, require_folder
 from .location import tag, tagged_version
-from .publishing import add_attestations, make_folder, publish
+from .publishing import add_attestations, make_folder, publish, would_add, would_write
 from .transfer import copy_checked, read_limited
 
 
@@ -51,6 +51,32 @@ class FolderRemote:
                 f"{self.root} has no version of {name}", hint="check the name, or push it there"
             )
         return found
+
+    def public(self) -> Self:
+        """Raise RemoteRefused: who may read a folder is said by its permissions."""
+        raise RemoteRefused(
+            f"{self.root} is a folder, and a push cannot make it public",
+            why="its owner says by its permissions who may read it",
+            hint="leave --public out",
+        )
+
+    def plan(self, bundle: Bundle) -> Plan:
+        """Say what `push` would do, and change nothing; raises as `Remote.push`."""
+        home = self._home_to_be(bundle.name)
+        target = home / tag(bundle.version)
+        if os.path.lexists(target):
+            check_same(target, bundle)
+            return Plan(
+                str(target),
+                makes=False,
+                private=None,
+                already_there=True,
+                files=would_add(target, bundle),
+            )
+        makes = not self.root.is_dir()
+        return Plan(
+            str(target), makes, private=None, already_there=False, files=would_write(bundle)
+        )
 
     def push(self, bundle: Bundle, *, progress: Progress = silent) -> Pushed:
         """Put a version there whole, or change nothing; raises as `Remote.push`, and OSError."""
@@ -98,15 +124,27 @@ class FolderRemote:
         require_folder(self.root / namespace)
         return self.root / namespace / half
 
-    @contextmanager
-    def _made_home(self, name: str) -> Iterator[Path]:
-        """The folder of all versions of a patch; if what follows fails, none is made."""
+    def _home_to_be(self, name: str) -> Path:
+        """The folder of all versions of a patch, whether it is there or not; raises RemoteError."""
         namespace, _, half = check_patch_name(name).partition("/")
+        self._require_drive()
+        for step in (_resolved(self.root), self.root / namespace, self.root / namespace / half):
+            if os.path.lexists(step):
+                require_folder(step)
+        return self.root / namespace / half
+
+    def _require_drive(self) -> None:
         if not self.root.parent.is_dir():
             raise RemoteNotFound(
                 f"there is no folder {self.root.parent}",
                 hint="is the drive mounted? If the folder is to be new, make it first",
             )
+
+    @contextmanager
+    def _made_home(self, name: str) -> Iterator[Path]:
+        """The folder of all versions of a patch; if what follows fails, none is made."""
+        namespace, _, half = check_patch_name(name).partition("/")
+        self._require_drive()
         above = self.root / namespace
         home = above / half
         new = [folder for folder in (self.root, above, home) if not os.path.lexists(folder)]

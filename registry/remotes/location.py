@@ -1,7 +1,7 @@
 """Where a remote is, as a user types it: `hf://`, `hf://namespace/name@revision`, or a folder."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...patches.errors import NameRefused
 from ...patches.format.names import check_patch_name, quoted
@@ -24,6 +24,11 @@ class HubLocation:
     def version(self) -> int | None:
         """The number, if the revision is a version's tag."""
         return None if self.revision is None else tagged_version(self.revision)
+
+    @property
+    def exact(self) -> bool:
+        """Whether it names one state for ever, by a version's tag or by a commit."""
+        return self.version is not None or is_commit(self.revision)
 
     def __str__(self) -> str:
         at = f"@{self.revision}" if self.revision else ""
@@ -50,6 +55,18 @@ def parse_location(location: str) -> HubLocation:
             hint="write hf://namespace/name@v1, or a branch or commit in place of v1",
         )
     return HubLocation(check_patch_name(name) if name else None, revision or None)
+
+
+def site(location: str) -> str:
+    """The place that a location is in: `hf://` for all of the Hub, a folder as it is."""
+    return f"{HUB}://" if scheme(location) == HUB else location
+
+
+def anywhere(location: str) -> str:
+    """A location without its revision, if it has one; raises NameRefused."""
+    if scheme(location) != HUB:
+        return location
+    return str(replace(parse_location(location), revision=None))
 
 
 def tag(version: int) -> str:

@@ -4,12 +4,13 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...patches.builds.staging import rename_without_replacing, sync_tree
-from ...patches.errors import PathRefused, TargetExists
+from ...patches.builds.staging import rename_without_replacing, sync, sync_tree
+from ...patches.digests import sha256_file
+from ...patches.errors import DigestMismatch, PathRefused, TargetExists
 from ...patches.format.patch import ATTESTATIONS, CARD
 from ...patches.progress import Progress
 from . import attestations as attested
@@ -29,7 +30,7 @@ def make_folder(folder: Path) -> None:
                 why="versions are put into folders, and what is there stays as it is",
                 hint="name a folder, or one that can be made",
             ) from None
-        _sync(folder.parent)
+        sync(folder.parent)
 
 
 def publish(home: Path, target: Path, bundle: Bundle, progress: Progress) -> None:
@@ -56,23 +57,63 @@ def publish(home: Path, target: Path, bundle: Bundle, progress: Progress) -> Non
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             raise TargetExists(f"{target} is already there") from None
-        _sync(home)
+        sync(home)
 
 
 def add_attestations(home: Path, target: Path, bundle: Bundle) -> int:
     """Add those that are not there, each in one step, and the card that speaks of them."""
-    folder = target / ATTESTATIONS
-    known = set(real_entries(folder)) if os.path.lexists(folder) else set()
-    new = [digest for digest in bundle.attestations if attested.file_name(digest) not in known]
+    new = _new_attestations(target, bundle)
     if not new:
         return 0
-    attested.read_names([*known, *map(attested.file_name, new)])
+    folder = target / ATTESTATIONS
     make_folder(folder)
     for digest in new:
         data = _read(digest, bundle.attestations[digest])
         _put(home, folder / attested.file_name(digest), data)
     _put(home, target / CARD, bundle.card.encode())
     return len(new)
+
+
+def would_write(bundle: Bundle) -> Mapping[str, int]:
+    """The files of a version with their bytes, as `publish` would write them; raises as it does."""
+    sizes = {file: record.size for file, record in bundle.records().items()}
+    for file, record in bundle.records().items():
+        if sha256_file(bundle.patch.files[file]) != record.sha256:
+            raise DigestMismatch(
+                f"{file} of {bundle.label} was changed since it was stored",
+                why="so it cannot be pushed",
+                hint="pull or make the version again",
+            )
+    return {**sizes, CARD: _card_size(bundle), **_attestation_sizes(bundle, bundle.attestations)}
+
+
+def would_add(target: Path, bundle: Bundle) -> Mapping[str, int]:
+    """The files that `add_attestations` would write, with their bytes; raises as it does."""
+    new = _new_attestations(target, bundle)
+    return {CARD: _card_size(bundle), **_attestation_sizes(bundle, new)} if new else {}
+
+
+def _new_attestations(target: Path, bundle: Bundle) -> list[str]:
+    """Digests of those that are not there; raises LimitExceeded if there would be too many."""
+    folder = target / ATTESTATIONS
+    known = set(real_entries(folder)) if os.path.lexists(folder) else set()
+    new = [digest for digest in bundle.attestations if attested.file_name(digest) not in known]
+    if new:
+        attested.read_names([*known, *map(attested.file_name, new)])
+    return new
+
+
+def _card_size(bundle: Bundle) -> int:
+    return len(bundle.card.encode())
+
+
+def _attestation_sizes(bundle: Bundle, digests: Iterable[str]) -> Mapping[str, int]:
+    return {
+        f"{ATTESTATIONS}/{attested.file_name(digest)}": len(
+            _read(digest, bundle.attestations[digest])
+        )
+        for digest in digests
+    }
 
 
 def _read(digest: str, source: Path) -> bytes:
@@ -87,7 +128,7 @@ def _put(home: Path, target: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         incoming.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
 
 
 @contextmanager
@@ -101,11 +142,3 @@ def _incoming(home: Path) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

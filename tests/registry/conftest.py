@@ -24,6 +24,7 @@ from weightpatch.patches.operations.lowrank import LowRank
 from weightpatch.patches.requests import EditRequest
 from weightpatch.registry.database import triggers
 from weightpatch.registry.registry import Event, Registry, Subject
+from weightpatch.registry.sharing import push
 
 TENSOR = "model.layers.0.mlp.down_proj.weight"
 METHOD = MethodRecord(
@@ -136,6 +137,22 @@ def make_patch(make_draft) -> Callable[..., Patch]:
         return Patch.open(draft.folder)
 
     return make
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """Somebody else's registry."""
+    with Registry.create(home=tmp_path / "theirs", actor="bob") as opened:
+        yield opened
+
+
+@pytest.fixture
+def three(theirs, tmp_path, make_draft) -> Path:
+    """A folder with three versions of acme/tongues, pushed there by somebody else."""
+    folder = tmp_path / "three"
+    for seed in range(3):
+        push(theirs, theirs.publish(make_draft(seed=seed)).label, str(folder))
+    return folder
 
 
 @pytest.fixture

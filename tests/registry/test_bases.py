@@ -85,7 +85,7 @@ def test_a_branch_that_moved_gives_the_new_commit(hub, pico):
 
 def test_an_old_commit_is_not_given_when_the_hub_fails(hub, pico):
     open_base("acme/pico")
-    hub.faults.append(Fault("GET", "/revision/main", instead=Reply(503)))
+    hub.faults.append(Fault("GET", "/revision/main", instead=Reply(503), times=None))
 
     with pytest.raises(RemoteUnreachable, match="status 503"):
         open_base("acme/pico")

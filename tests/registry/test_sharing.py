@@ -1,13 +1,16 @@
-"""Push and pull between registries: paths that are no text, and whose word a score is."""
+"""Push and pull between registries: one version or all, older ones, clashes, scores, odd paths."""
 
+import shutil
 from pathlib import Path
 
 import pytest
-from weightpatch.patches.errors import InputError, LimitExceeded
+from weightpatch.patches.errors import DigestMismatch, InputError, LimitExceeded
 from weightpatch.registry.attestations import Attestation
-from weightpatch.registry.errors import Deleted, ReferenceRefused, Yanked
+from weightpatch.registry.errors import Deleted, ReferenceRefused, VersionClash, Yanked
 from weightpatch.registry.registry import Registry
-from weightpatch.registry.sharing import pull, push
+from weightpatch.registry.remotes.errors import RemoteRefused
+from weightpatch.registry.seen import last_remote
+from weightpatch.registry.sharing import pull, pull_all, push
 
 BASE = "f" * 64
 
@@ -147,3 +150,125 @@ def test_a_place_that_cannot_be_written_down_is_not_used(registry, make_draft, l
 def test_an_alias_cannot_be_asked_of_a_remote(registry, shared):
     with pytest.raises(ReferenceRefused):
         pull(registry, "acme/tongues@stable", str(shared))
+
+
+def labels(fetched) -> list[tuple[str, bool]]:
+    return [(one.version.label, one.version.is_new) for one in fetched]
+
+
+def spoil(remote: Path, version: int) -> None:
+    delta = remote / "acme" / "tongues" / f"v{version}" / "delta.safetensors"
+    data = bytearray(delta.read_bytes())
+    data[-1] ^= 1
+    delta.write_bytes(data)
+
+
+def test_all_versions_come_oldest_first_and_what_is_here_is_not_fetched_again(registry, three):
+    pull(registry, "acme/tongues@2", str(three))
+    assert labels(pull_all(registry, "acme/tongues", str(three))) == [
+        ("acme/tongues@1", True),
+        ("acme/tongues@2", False),
+        ("acme/tongues@3", True),
+    ]
+    before = registry.log()
+    for version in (1, 2, 3):
+        spoil(three, version)
+    again = labels(pull_all(registry, "acme/tongues", str(three)))
+    assert [is_new for _, is_new in again] == [False] * 3
+    assert registry.log() == before
+
+
+def test_a_version_that_fails_stops_and_what_came_before_it_stays(registry, three):
+    spoil(three, 2)
+    with pytest.raises(DigestMismatch):
+        list(pull_all(registry, "acme/tongues", str(three)))
+    assert [info.label for info in registry.versions()] == ["acme/tongues@1"]
+
+
+def test_a_version_that_lost_a_file_is_fetched_again_with_the_others(registry, three, home):
+    info = pull(registry, "acme/tongues@1", str(three)).version
+    delta = registry.patch(info.label).files["delta.safetensors"]
+    delta.chmod(0o644)
+    delta.unlink()
+    assert [is_new for _, is_new in labels(pull_all(registry, "acme/tongues", str(three)))] == [
+        False,
+        True,
+        True,
+    ]
+    assert registry.patch("acme/tongues@1").files["delta.safetensors"].is_file()
+
+
+def test_a_version_that_was_deleted_here_is_left_out_of_all(registry, three):
+    pull(registry, "acme/tongues@2", str(three))
+    registry.delete("acme/tongues@2", reason="private data")
+    fetched = list(pull_all(registry, "acme/tongues", str(three)))
+    assert fetched[1].version.standing.deleted
+    assert [info.version for info in registry.versions()] == [3, 1]
+
+
+def test_a_number_seen_with_another_digest_is_an_alarm_wherever_it_comes_from(
+    registry, shared, tmp_path, make_draft
+):
+    known = pull(registry, "acme/tongues", str(shared)).version
+    with Registry.create(home=tmp_path / "mallory", actor="mallory") as mallory:
+        push(mallory, mallory.publish(make_draft(seed=9)).label, str(tmp_path / "elsewhere"))
+    before = registry.log()
+    for reference in ("acme/tongues", "acme/tongues@1"):
+        with pytest.raises(VersionClash, match="another content") as caught:
+            pull(registry, reference, str(tmp_path / "elsewhere"), older=True)
+        assert known.digest in caught.value.why
+    assert registry.log() == before
+
+
+def test_the_alarm_does_not_forget_what_was_only_made_and_pushed_here(
+    registry, make_draft, theirs, tmp_path
+):
+    push(registry, registry.publish(make_draft(seed=1)).label, str(tmp_path / "mine"))
+    push(theirs, theirs.publish(make_draft(seed=2)).label, str(tmp_path / "other"))
+    with pytest.raises(VersionClash):
+        pull(registry, "acme/tongues", str(tmp_path / "other"))
+
+
+def test_the_alarm_outlives_a_deletion(registry, shared, make_draft, tmp_path):
+    registry.delete(pull(registry, "acme/tongues", str(shared)).version.label, reason="a mistake")
+    with Registry.create(home=tmp_path / "mallory", actor="mallory") as mallory:
+        push(mallory, mallory.publish(make_draft(seed=9)).label, str(tmp_path / "elsewhere"))
+    with pytest.raises(VersionClash):
+        pull(registry, "acme/tongues", str(tmp_path / "elsewhere"))
+
+
+def test_a_remote_that_went_back_is_not_followed_without_a_word(registry, three):
+    pull(registry, "acme/tongues", str(three))
+    shutil.rmtree(three / "acme" / "tongues" / "v3")
+    before = registry.log()
+    with pytest.raises(RemoteRefused, match=r"acme/tongues@3 was there before") as caught:
+        pull(registry, "acme/tongues", str(three))
+    assert "--older" in caught.value.hint
+    assert registry.log() == before
+
+    assert pull(registry, "acme/tongues", str(three), older=True).version.version == 2
+    assert pull(registry, "acme/tongues@1", str(three)).version.version == 1
+
+
+def test_what_was_seen_at_another_remote_is_no_reason_to_refuse(registry, three, shared):
+    pull(registry, "acme/tongues", str(three))
+    assert pull(registry, "acme/tongues", str(shared)).version.version == 1
+
+
+def test_on_the_hub_the_place_is_the_same_however_it_is_written(registry, hub, make_draft):
+    for seed in range(2):
+        push(registry, registry.publish(make_draft("alice/tongues", seed=seed)).label, "hf://")
+    del hub["alice/tongues"].tags["v2"]
+    with pytest.raises(RemoteRefused, match="was there before"):
+        pull(registry, "alice/tongues", "hf://alice/tongues")
+    assert pull(registry, "alice/tongues", "hf://alice/tongues@v1").version.version == 1
+    assert last_remote(registry, "alice/tongues") == "hf://alice/tongues"
+
+
+def test_the_last_remote_of_a_patch_is_that_of_any_of_its_versions(registry, three, tmp_path):
+    assert last_remote(registry, "acme/tongues") is None
+    pull(registry, "acme/tongues@2", str(three))
+    assert last_remote(registry, "acme/tongues") == str(three)
+    push(registry, "acme/tongues@2", str(tmp_path / "drive"))
+    assert last_remote(registry, "acme/tongues") == str(tmp_path / "drive")
+    assert last_remote(registry, "acme/others") is None

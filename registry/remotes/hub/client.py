@@ -1,5 +1,6 @@
 """The Hub's own client, with the time limits that it lacks and its failures in our words."""
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -7,11 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ....patches.errors import WeightpatchError
-from ..errors import RemoteUnreachable
 from .errors import explain
+from .hooks import response_hooks
 
 if TYPE_CHECKING:
-    import httpx2
     from huggingface_hub import HfApi
 
 CONNECT_SECONDS = 10.0
@@ -24,6 +24,7 @@ def client() -> "HfApi":
     from huggingface_hub import HfApi
 
     _limit_time()
+    _hush()
     return HfApi(library_name="weightpatch")
 
 
@@ -54,19 +55,17 @@ def asking(what: str) -> Iterator[None]:
         raise explain(error, what) from None
 
 
-@contextmanager
-def uploading() -> Iterator[None]:
+def silence_uploads() -> None:
     """Keep the client's own bars off the terminal, and its warnings about itself off a strict run.
 
     huggingface_hub 2.4 calls httpx2 in a way that httpx2 calls deprecated; nobody here can help it.
-    The filters stay: taking them away again is not safe while another thread uploads.
+    All stays so: taking it back is not safe while another thread uploads.
     """
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     warnings.filterwarnings("ignore", message="Use 'content=", category=DeprecationWarning)
     warnings.filterwarnings("ignore", message="Cannot disable progress bars")
-    with disable_progress_bars():
-        yield
+    disable_progress_bars()
 
 
 def _limit_time() -> None:
@@ -83,7 +82,7 @@ def _limit_time() -> None:
         if session.timeout.read is not None:
             return
         hooks = dict(session.event_hooks)
-        hooks["response"] = [*hooks.get("response", []), _refuse_paths]
+        hooks["response"] = [*hooks.get("response", []), *response_hooks()]
 
         def limited() -> httpx2.Client:
             limits = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
@@ -92,15 +91,12 @@ def _limit_time() -> None:
         set_client_factory(limited)
 
 
-def _refuse_paths(response: "httpx2.Response") -> None:
-    """Raise RemoteUnreachable if a file's ETag leads out of the folder that it names a file in.
+def _hush() -> None:
+    """Keep the client from writing to the terminal, unless somebody chose how much it shall say.
 
-    huggingface_hub 2.4 takes it as a file's name, and would write wherever it leads.
+    It logs each failure that it repeats, with the address, which may be signed.
     """
-    for header in ("ETag", "X-Linked-Etag"):
-        name = response.headers.get(header, "").removeprefix("W/")
-        if response.request.method == "HEAD" and ("/" in name or "\\" in name):
-            raise RemoteUnreachable(
-                "the Hub gives a file a name that leads out of the cache",
-                hint="is HF_ENDPOINT really a Hub? Do not trust this source",
-            )
+    from huggingface_hub.utils import logging as client_logging
+
+    if client_logging.get_verbosity() == logging.WARNING:
+        client_logging.set_verbosity(logging.CRITICAL)

@@ -1,8 +1,10 @@
 """What the Hub's client raises, in our words: what happened, and what to do next."""
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ....patches.errors import WeightpatchError
 from ..errors import (
     RemoteBusy,
     RemoteDenied,
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 MAX_QUOTE = 200
+PASSING = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses of a failure that may pass by itself."""
+
 _SECRET = re.compile(r"hf_\w+|Bearer\s+\S+|[?&][^\s=&]+=[^\s&]+", re.IGNORECASE)
 _XET_STATUS = re.compile(r"HTTP status \w+ error \((\d{3})\b")
+_XET_WRITES = re.compile(r"/xet-write-token/|/v\d+/(xorbs|xorb-grants|shards)\b")
 _XET = "CAS Client Error"
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
@@ -31,15 +37,26 @@ def explain(error: Exception, what: str) -> Exception:
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    error = _origin(error)
+    error = origin(error)
     if isinstance(error, HfHubHTTPError):
         return _answered(error, what)
     if status := _xet_status(error):
-        return _by_status(status, what, None, "in a few minutes")
+        reading = not _XET_WRITES.search(str(error))
+        return _by_status(status, what, None, "in a few minutes", reading=reading)
     if unreachable := _unreachable(error, what):
         return unreachable
-    if isinstance(error, OSError) and error.errno:
+    if isinstance(error, WeightpatchError) or (isinstance(error, OSError) and error.errno):
         return error
+    return _useless(error, what)
+
+
+def _useless(error: Exception, what: str) -> RemoteUnreachable:
+    if has_other_size(error):
+        return RemoteUnreachable(
+            f"a file of {what} did not come whole",
+            why="it is not as long as the Hub said",
+            hint="try again; if it stays so, do not trust this source",
+        )
     return RemoteUnreachable(
         f"the Hub's answer about {what} cannot be used",
         why=f"the transfer broke off or made no sense ({type(error).__name__})",
@@ -56,7 +73,7 @@ def quote(text: str | None) -> str | None:
     return f"the Hub says: {line[:MAX_QUOTE]}"
 
 
-def _origin(error: Exception) -> Exception:
+def origin(error: Exception) -> Exception:
     """The failure that the client wrapped, as far as it tells something."""
     import httpx2
 
@@ -65,6 +82,18 @@ def _origin(error: Exception) -> Exception:
     ):
         error = error.__cause__
     return error
+
+
+def has_other_size(error: Exception) -> bool:
+    """Whether a file came with another size than was announced, which only the text tells."""
+    return isinstance(error, OSError) and str(error).startswith("Consistency check failed")
+
+
+def requested_wait(headers: Mapping[str, str]) -> int | None:
+    """The seconds for which a reply asks to be left alone, if it does."""
+    reset = re.search(r"\br=0;t=(\d+)", headers.get("RateLimit", "").replace(" ", ""))
+    seconds = reset[1] if reset else headers.get("Retry-After", "")
+    return int(seconds) if re.fullmatch(r"[0-9]{1,9}", seconds) else None
 
 
 def _xet_status(error: Exception) -> int | None:
@@ -115,16 +144,19 @@ def _answered(error: "HfHubHTTPError", what: str) -> RemoteError:
         )
     if isinstance(error, (errors.RevisionNotFoundError, errors.EntryNotFoundError)):
         return RemoteNotFound(f"{what} has no such revision or file", hint="check the revision")
-    return _by_status(error.response.status_code, what, why, _wait(error))
+    reading = error.response.request.method in ("GET", "HEAD")
+    return _by_status(error.response.status_code, what, why, _wait(error), reading=reading)
 
 
-def _by_status(status: int, what: str, why: str | None, wait: str) -> RemoteError:
+def _by_status(
+    status: int, what: str, why: str | None, wait: str, *, reading: bool = False
+) -> RemoteError:
     if status in (404, 410):
         return RemoteNotFound(f"the Hub does not find {what}", why=why, hint="check the name")
     if status in (409, 412):
         return RemoteRace(f"somebody else changed {what} meanwhile", why=why, hint="try again")
     if status in (401, 403):
-        return _denied(status, what, why)
+        return _denied(status, what, why, reading=reading)
     if status == 429:
         message = "the Hub wants fewer requests for a while"
         return RemoteBusy(message, why=why, hint=f"try again {wait}")
@@ -137,9 +169,15 @@ def _by_status(status: int, what: str, why: str | None, wait: str) -> RemoteErro
     return RemoteRefused(f"the Hub refused {what} (status {status})", why=why)
 
 
-def _denied(status: int, what: str, why: str | None) -> RemoteDenied:
+def _denied(status: int, what: str, why: str | None, *, reading: bool) -> RemoteDenied:
     if status == 401:
         return RemoteDenied(f"the Hub does not know who asks for {what}", why=why, hint=_LOG_IN)
+    if reading:
+        return RemoteDenied(
+            f"you are not allowed to read {what}",
+            why=why,
+            hint="ask its owner for access; your token must be allowed to read it",
+        )
     return RemoteDenied(
         f"you are not allowed to do that with {what}",
         why=why,
@@ -149,7 +187,5 @@ def _denied(status: int, what: str, why: str | None) -> RemoteDenied:
 
 
 def _wait(error: "HfHubHTTPError") -> str:
-    headers = error.response.headers
-    reset = re.search(r"\br=0;t=(\d+)", headers.get("RateLimit", "").replace(" ", ""))
-    seconds = reset[1] if reset else headers.get("Retry-After", "")
-    return f"in {seconds} seconds" if seconds.isdigit() else "in a few minutes"
+    seconds = requested_wait(error.response.headers)
+    return "in a few minutes" if seconds is None else f"in {seconds} seconds"

@@ -13,7 +13,7 @@ from ..errors import RemoteUnreachable
 from ..location import is_commit
 
 if TYPE_CHECKING:
-    from huggingface_hub.hf_api import RepoFile
+    from huggingface_hub.hf_api import RepoFile, RepoSibling
 
     from .repository import Repository
 
@@ -30,16 +30,18 @@ class Listed:
     git: str
 
     @classmethod
-    def read(cls, entry: "RepoFile") -> Self:
+    def read(cls, entry: "RepoFile | RepoSibling") -> Self:
         """Take over what the Hub said; raises RemoteUnreachable if it makes no sense."""
+        path = getattr(entry, "path", None) or getattr(entry, "rfilename", None)
         size = entry.lfs.size if entry.lfs else entry.size
         digest = entry.lfs.sha256 if entry.lfs else None
-        good = isinstance(entry.path, str) and type(size) is int and size >= 0
-        if not good or not is_commit(entry.blob_id) or not (digest is None or is_sha256(digest)):
+        git = entry.blob_id or ""
+        named = is_commit(git) and (digest is None or is_sha256(digest))
+        if not named or not isinstance(path, str) or type(size) is not int or size < 0:
             raise RemoteUnreachable(
                 "the Hub's list of files makes no sense", hint="is HF_ENDPOINT really a Hub?"
             )
-        return cls(entry.path, size, digest, entry.blob_id)
+        return cls(path, size, digest, git)
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,13 @@ def fetch(
 
 
 def _throw_out(path: Path) -> None:
-    blob = path.resolve()
-    path.unlink(missing_ok=True)
-    blob.unlink(missing_ok=True)
+    """Delete a file of the Hub's cache and what it stands for, but nothing outside of the cache."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE).resolve()
+    for found in (path.resolve(), path.parent.resolve() / path.name):
+        if found.is_relative_to(cache):
+            found.unlink(missing_ok=True)
 
 
 def _blocks(source: Path | bytes) -> Iterator[bytes]:

@@ -75,7 +75,7 @@ class Parcel:
         progress(f"push {self.bundle.label}", 0, total)
         commit = repository.commit(
             [*map(self._addition, paths), *map(CommitOperationDelete, delete)],
-            message=f"Publish {self.bundle.label}",
+            message=title(self.bundle),
             parent=parent,
             branch=branch,
         )
@@ -94,6 +94,11 @@ class Parcel:
 
         source = self.sources[path]
         return CommitOperationAdd(path, source if isinstance(source, bytes) else str(source))
+
+
+def title(bundle: Bundle) -> str:
+    """The title of the commit that publishes a version."""
+    return f"Publish {bundle.label}"
 
 
 def is_attestation(path: str) -> bool:

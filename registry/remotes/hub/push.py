@@ -19,12 +19,12 @@ from ..errors import RemoteNotFound, RemoteRace, RemoteRefused
 from ..existing import clash
 from ..location import HUB, evaluations_branch, tag
 from .files import Listed
+from .history import find_commit
 from .parcel import Parcel, is_attestation
-from .repository import Refs, Repository
+from .repository import MAIN, Refs, Repository
 from .snapshot import Snapshot
 
 DECISIONS = 3
-MAIN = "main"
 _HARMLESS = frozenset({".gitattributes", ".gitignore", CARD, "LICENSE", "LICENSE.md"})
 
 
@@ -55,33 +55,38 @@ class Push:
         return f"{HUB}://{self.repository.name}"
 
     def _decide(self) -> Pushed:
-        refs = self._refs()
+        refs, listed = self._look()
         location = f"{self._place}@{tag(self.bundle.version)}"
         commit = refs.versions.get(self.bundle.version)
         if commit is None:
-            return Pushed(location, self._publish(refs), already_there=False)
+            return Pushed(location, self._publish(refs, listed), already_there=False)
         listed = self.repository.listing(commit)
         self._check_there(listed)
         added = self._add_late(refs, commit, listed)
         return Pushed(location, commit, already_there=True, attestations_added=added)
 
-    def _refs(self) -> Refs:
+    def _look(self) -> tuple[Refs, Mapping[str, Listed] | None]:
+        """What is there; of a repository made for this, which has no version, the files too."""
         self._parcel.contents  # noqa: B018 - nothing is asked or made before our own files are right
         try:
-            return self.repository.refs()
+            return self.repository.refs(), None
         except RemoteNotFound:
             self.repository.create(private=self.private)
-            return self.repository.refs()
+            head, listed = self.repository.head(MAIN)
+            return Refs({}, {MAIN: head}), listed
 
-    def _publish(self, refs: Refs) -> str:
+    def _publish(self, refs: Refs, listed: Mapping[str, Listed] | None) -> str:
         """Commit, compare and tag; a commit that is there already is not made again."""
         if MAIN not in refs.branches:
             raise RemoteRefused(
                 f"{self._place} has no branch {MAIN}", hint="make it on the repository's page"
             )
         head = refs.branches[MAIN]
-        listed = self.repository.listing(head)
-        self._check_root(refs, head, listed)
+        if listed is None:
+            listed = self.repository.listing(head)
+        newest = self._check_root(refs, head, listed)
+        if newest > self.bundle.version:
+            return self._tag_below(newest)
         changed = self._parcel.missing(listed)
         stale = sorted(set(filter(is_attestation, listed)) - set(self._parcel.sources))
         if changed or stale:
@@ -96,8 +101,20 @@ class Push:
         self.repository.tag(tag(self.bundle.version), head)
         return head
 
-    def _check_root(self, refs: Refs, head: str, listed: Mapping[str, Listed]) -> None:
-        """Raise unless this version may take the place of what the main branch holds."""
+    def _tag_below(self, newest: int) -> str:
+        """Tag the commit of a push that was cut off before somebody pushed a newer version."""
+        commit = find_commit(self.repository, self._parcel)
+        if commit is None:
+            raise RemoteRefused(
+                f"{self._place} is at version {newest} already",
+                why="the newest version lies at the root of the repository",
+                hint=f"push versions in their order; {self.bundle.label} cannot go below it",
+            )
+        self.repository.tag(tag(self.bundle.version), commit)
+        return commit
+
+    def _check_root(self, refs: Refs, head: str, listed: Mapping[str, Listed]) -> int:
+        """The newest version there; raises if this one may not take the main branch's place."""
         newest = max(refs.versions, default=0)
         if MANIFEST not in listed:
             self._check_empty(listed)
@@ -106,12 +123,7 @@ class Push:
             if manifest.version == self.bundle.version:
                 raise clash(self._place, self.bundle)
             newest = max(newest, manifest.version)
-        if newest > self.bundle.version:
-            raise RemoteRefused(
-                f"{self._place} is at version {newest} already",
-                why="the newest version lies at the root of the repository",
-                hint=f"push versions in their order; {self.bundle.label} cannot go below it",
-            )
+        return newest
 
     def _check_empty(self, listed: Mapping[str, Listed]) -> None:
         foreign = sorted(set(listed) - _HARMLESS)

@@ -4,7 +4,7 @@ The newest version lies at the root of the main branch, each version has the tag
 answer is checked, and what is pulled is what the manifest promises or nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -12,10 +12,11 @@ from ....patches.errors import NameRefused
 from ....patches.format.names import check_patch_name
 from ....patches.format.patch import Patch
 from ....patches.progress import Progress, silent
-from ..base import Bundle, Pulled, Pushed
+from ..base import Bundle, Plan, Pulled, Pushed
 from ..errors import RemoteNotFound
 from ..location import HUB, HubLocation, evaluations_branch, is_commit, parse_location, tag
 from .push import Push
+from .rehearsal import rehearse
 from .repository import Refs, Repository
 from .snapshot import Snapshot
 
@@ -36,9 +37,18 @@ class HubRemote:
         """Give the numbers that have a tag, in order; raises RemoteError."""
         return sorted(_versions(self._repository(name)).versions)
 
+    def public(self) -> Self:
+        """The same, on which a repository that a push makes is public."""
+        return replace(self, private=False)
+
+    def plan(self, bundle: Bundle) -> Plan:
+        """Say what `push` would do, and change nothing; raises as `Remote.push`."""
+        return rehearse(self._repository(bundle.name).name, bundle, private=self.private)
+
     def push(self, bundle: Bundle, *, progress: Progress = silent) -> Pushed:
         """Publish a version in one commit and a tag; raises as `Remote.push`."""
-        return Push(self._repository(bundle.name), bundle, self.private, progress).run()
+        repository = replace(self._repository(bundle.name), progress=progress)
+        return Push(repository, bundle, self.private, progress).run()
 
     def pull(
         self, name: str, version: int | None, into: Path, *, progress: Progress = silent
@@ -47,7 +57,7 @@ class HubRemote:
 
         Without a version, the revision of the location is fetched if it has one, else the highest.
         """
-        repository = self._repository(name)
+        repository = replace(self._repository(name), progress=progress)
         if version is None:
             version = self.location.version
         if version is None and self.location.revision:

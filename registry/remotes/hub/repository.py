@@ -1,23 +1,27 @@
 """One repository of the Hub: each thing we ask of it, checked, with our errors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ....patches.errors import LimitExceeded
 from ....patches.progress import Progress, silent
 from ..errors import RemoteUnreachable
 from ..location import is_commit, tagged_version
-from .client import asking, client, uploading
+from .client import client, silence_uploads
 from .files import Listed
 from .progress import counting
+from .retrying import repeating
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
+MAIN = "main"
+MAX_COMMITS = 1_000
 MAX_LISTED = 5_000
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -32,37 +36,72 @@ class Refs:
 class Repository:
     """A model repository by name; nothing is asked before a method is called.
 
-    Every method raises RemoteError.
+    Every method raises RemoteError, after asking again where a failure may pass; pauses that the
+    Hub asks for are told to `progress`.
     """
 
     name: str
+    progress: Progress = silent
     api: "HfApi" = field(default_factory=client)
 
     def refs(self) -> Refs:
         """Read all version tags and branches, in one request."""
-        with asking(self.name):
+
+        def ask() -> Refs:
             refs = self.api.list_repo_refs(self.name)
             tags = {tagged_version(ref.name): commit(ref.target_commit) for ref in refs.tags}
             branches = {ref.name: commit(ref.target_commit) for ref in refs.branches}
-        versions = {number: oid for number, oid in tags.items() if number is not None}
-        return Refs(versions, branches)
+            versions = {number: oid for number, oid in tags.items() if number is not None}
+            return Refs(versions, branches)
+
+        return self._ask(ask)
 
     def resolve(self, revision: str) -> str:
         """The commit that a revision stands for now; never an older one from the cache."""
-        with asking(f"{self.name}@{revision}"):
+
+        def ask() -> str:
             return commit(self.api.model_info(self.name, revision=revision).sha)
+
+        return repeating(ask, f"{self.name}@{revision}", progress=self.progress)
+
+    def head(self, branch: str) -> tuple[str, dict[str, Listed]]:
+        """The newest commit of a branch and its files by path, in one request."""
+
+        def ask() -> tuple[str, dict[str, Listed]]:
+            info = self.api.model_info(self.name, revision=branch, files_metadata=True)
+            files = [Listed.read(entry) for entry in info.siblings or ()]
+            return commit(info.sha), {file.path: file for file in files}
+
+        return self._ask(ask)
+
+    def history(self, branch: str) -> list[tuple[str, str]]:
+        """Commit and title of the newest `MAX_COMMITS` commits of a branch, newest first."""
+        from huggingface_hub.utils import (  # type: ignore[attr-defined]
+            build_hf_headers,
+            paginate,
+        )
+
+        address = f"{self.api.endpoint}/api/models/{self.name}/commits/{branch}"
+
+        def ask() -> list[tuple[str, str]]:
+            headers = build_hf_headers(library_name="weightpatch")
+            pages = paginate(address, params={}, headers=headers)
+            return [(commit(one["id"]), str(one["title"])) for one in islice(pages, MAX_COMMITS)]
+
+        return self._ask(ask)
 
     def listing(self, oid: str, *, recursive: bool = True) -> dict[str, Listed]:
         """List the files at a commit by path; raises LimitExceeded if there are too many."""
         from huggingface_hub.hf_api import RepoFile
 
-        with asking(self.name):
+        def ask() -> list[Listed]:
             tree = self.api.list_repo_tree(self.name, revision=oid, recursive=recursive)
             entries = list(islice(tree, MAX_LISTED + 1))
             if len(entries) > MAX_LISTED:
                 raise LimitExceeded(f"{self.name} holds more than {MAX_LISTED} files")
-            files = [Listed.read(entry) for entry in entries if isinstance(entry, RepoFile)]
-        return {file.path: file for file in files}
+            return [Listed.read(entry) for entry in entries if isinstance(entry, RepoFile)]
+
+        return {file.path: file for file in self._ask(ask)}
 
     def download(
         self, file: Listed, oid: str, *, force: bool = False, progress: Progress = silent
@@ -71,8 +110,9 @@ class Repository:
         from huggingface_hub import hf_hub_download
 
         bar = counting(progress, f"download {file.path}", file.size)
-        with asking(self.name):
-            path = hf_hub_download(
+
+        def ask() -> str:
+            return hf_hub_download(
                 self.name,
                 file.path,
                 revision=oid,
@@ -80,12 +120,12 @@ class Repository:
                 tqdm_class=bar,
                 library_name="weightpatch",
             )
-        return Path(path)
+
+        return Path(repeating(ask, self.name, progress=self.progress, signed=True))
 
     def create(self, *, private: bool) -> None:
-        """Make the repository."""
-        with asking(self.name):
-            self.api.create_repo(self.name, private=private)
+        """Make the repository; raises RemoteRace if it exists."""
+        self._ask(lambda: self.api.create_repo(self.name, private=private))
 
     def commit(
         self,
@@ -99,7 +139,8 @@ class Repository:
 
         Gives the branch's head, which is another commit if there was nothing to change.
         """
-        with asking(self.name), uploading():
+
+        def ask() -> str:
             made = self.api.create_commit(
                 self.name,
                 operations,
@@ -109,15 +150,19 @@ class Repository:
             )
             return commit(made.oid)
 
+        silence_uploads()
+        return self._ask(ask)
+
     def tag(self, name: str, oid: str) -> None:
         """Tag a commit; raises RemoteRace if the tag exists."""
-        with asking(self.name):
-            self.api.create_tag(self.name, tag=name, revision=oid)
+        self._ask(lambda: self.api.create_tag(self.name, tag=name, revision=oid))
 
     def branch(self, name: str, oid: str) -> None:
         """Start a branch at a commit; raises RemoteRace if it exists."""
-        with asking(self.name):
-            self.api.create_branch(self.name, branch=name, revision=oid)
+        self._ask(lambda: self.api.create_branch(self.name, branch=name, revision=oid))
+
+    def _ask(self, ask: Callable[[], Answer]) -> Answer:
+        return repeating(ask, self.name, progress=self.progress)
 
 
 def commit(oid: object) -> str:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from weightpatch.registry.remotes.base import Bundle
 from weightpatch.registry.remotes.folder import FolderRemote
+from weightpatch.registry.remotes.hub import retrying
 from weightpatch.registry.remotes.hub.remote import HubRemote
 from weightpatch.registry.remotes.location import HubLocation
 
@@ -63,13 +64,13 @@ def bundle(make_patch, tmp_path) -> Callable[..., Bundle]:
 
 @pytest.fixture
 def waits(monkeypatch) -> list[float]:
-    """The seconds that the Hub's client would have waited between its attempts; it does not."""
+    """The seconds that we and the Hub's client would have waited between tries; nobody does."""
     from huggingface_hub import file_download
     from huggingface_hub.utils import _http
 
     waited: list[float] = []
-    quick = SimpleNamespace(sleep=waited.append, time=time.time)
-    for module in (file_download, _http):
+    quick = SimpleNamespace(sleep=waited.append, time=time.time, monotonic=time.monotonic)
+    for module in (file_download, _http, retrying):
         monkeypatch.setattr(module, "time", quick)
     return waited
 

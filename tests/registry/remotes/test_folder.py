@@ -275,3 +275,51 @@ def test_a_push_that_fails_leaves_no_folders(folder_remote, bundle):
     with pytest.raises(SizeMismatch):
         folder_remote.push(pushed)
     assert not folder_remote.root.exists()
+
+
+def test_a_plan_names_what_a_push_then_writes_and_makes_nothing(folder_remote, bundle):
+    sent = bundle(notes=(NOTE,))
+    planned = folder_remote.plan(sent)
+    assert planned.makes
+    assert not folder_remote.root.exists()
+
+    there = Path(folder_remote.push(sent).location)
+    written = [path for path in there.rglob("*") if path.is_file()]
+    assert planned.location == str(there)
+    assert planned.files == {str(path.relative_to(there)): path.stat().st_size for path in written}
+    assert folder_remote.plan(sent).files == {}
+    assert not folder_remote.plan(bundle(2, seed=2)).makes
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (flip_a_bit, DigestMismatch),
+        (remove_a_file, DigestMismatch),
+        (link_the_folder, PathRefused),
+        (link_the_namespace, PathRefused),
+        (link_the_attestations, PathRefused),
+        (rename_the_version, VersionClash),
+    ],
+)
+def test_what_a_push_would_be_refused_for_a_plan_is(folder_remote, version, bundle, spoil, error):
+    spoil(version)
+    for act in (folder_remote.plan, folder_remote.push):
+        with pytest.raises(error):
+            act(bundle(notes=(b"new",)))
+
+
+@pytest.mark.parametrize("damage", [b"more", b""])
+def test_a_version_that_was_changed_here_is_not_planned(folder_remote, bundle, damage):
+    sent = bundle()
+    delta = sent.patch.files["delta.safetensors"]
+    delta.write_bytes(delta.read_bytes()[:-4] + damage)
+    with pytest.raises(DigestMismatch):
+        folder_remote.plan(sent)
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo])
+def test_a_plan_for_something_else_than_a_folder_is_refused(tmp_path, bundle, make):
+    make(tmp_path / "taken")
+    with pytest.raises(PathRefused, match="not a folder"):
+        FolderRemote(tmp_path / "taken").plan(bundle())

@@ -7,7 +7,7 @@ import sys
 
 import huggingface_hub
 import pytest
-from loopback_faults import UPLOAD, Fault, lose_reply, slow
+from loopback_faults import DOWNLOAD, UPLOAD, Fault, cut, lose_reply, short, slow
 from loopback_messages import Reply
 from weightpatch.patches.errors import LimitExceeded
 from weightpatch.registry.remotes.errors import (
@@ -31,7 +31,8 @@ from weightpatch.registry.remotes.hub.errors import explain, quote
         (Reply(500), RemoteUnreachable, "try again later"),
         (Reply(503), RemoteUnreachable, "try again later"),
         (Reply(401), RemoteDenied, "hf auth login"),
-        (Reply(403), RemoteDenied, "allowed to write"),
+        (Reply(429, b"", {"Retry-After": "900"}), RemoteBusy, "in 900 seconds"),
+        (Reply(403), RemoteDenied, "allowed to read"),
         (Reply(400), RemoteRefused, None),
         (Reply(200, b"<html>"), RemoteUnreachable, "HF_ENDPOINT"),
         (Reply(200, b"[]"), RemoteUnreachable, "HF_ENDPOINT"),
@@ -39,9 +40,9 @@ from weightpatch.registry.remotes.hub.errors import explain, quote
         (Reply(200, b"{}", cut=-1), RemoteUnreachable, "network and proxy"),
     ],
 )
-def test_each_answer_has_an_error_and_a_way_on(hub, hub_remote, reply, error, hint):
+def test_each_answer_has_an_error_and_a_way_on(hub, hub_remote, waits, reply, error, hint):
     hub.make("acme/tongues")
-    hub.faults.append(Fault("GET", "/refs$", instead=reply))
+    hub.faults.append(Fault("GET", "/refs$", instead=reply, times=None))
 
     with pytest.raises(error) as caught:
         hub_remote.versions("acme/tongues")
@@ -93,11 +94,11 @@ def test_a_list_of_files_without_end_is_not_read_to_its_end(
         hub_remote.pull("acme/tongues", 1, into)
 
 
-def test_a_hub_that_does_not_answer_is_not_waited_for(hub, hub_remote, monkeypatch):
+def test_a_hub_that_does_not_answer_is_not_waited_for(hub, hub_remote, waits, monkeypatch):
     monkeypatch.setattr(hub_client, "SILENCE_SECONDS", 0.2)
     huggingface_hub.set_client_factory(_without_limits)
     hub.make("acme/tongues")
-    hub.faults.append(Fault("GET", "/refs$", after=slow(1)))
+    hub.faults.append(Fault("GET", "/refs$", after=slow(1), times=None))
 
     with pytest.raises(RemoteUnreachable, match="does not answer"):
         hub_remote.versions("acme/tongues")
@@ -143,6 +144,46 @@ def test_an_upload_that_breaks_off_once_is_repeated(hub, hub_remote, bundle, wai
     hub.faults.append(Fault("PUT POST", UPLOAD, after=lose_reply))
 
     assert not hub_remote.push(bundle()).already_there
+
+
+@pytest.mark.parametrize("transfer", ["lfs", "xet"])
+def test_the_hubs_client_writes_nothing_itself(hub, hub_remote, bundle, into, waits, capfd):
+    hub.faults.append(Fault("POST", "/preupload/", instead=Reply(500)))
+    hub.faults.append(Fault("PUT POST", UPLOAD, instead=Reply(500)))
+    hub.faults.append(Fault("HEAD", "/resolve/", instead=Reply(503)))
+    hub.faults.append(Fault("GET", DOWNLOAD, after=cut(20)))
+
+    hub_remote.push(bundle())
+    hub_remote.pull("acme/tongues", 1, into)
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_body_of_another_size_is_said_to_be_so(hub, hub_remote, bundle, into, waits):
+    hub_remote.push(bundle())
+    hub.faults.append(Fault("GET", "/resolve/.*/patch.json$", after=short, times=None))
+
+    with pytest.raises(RemoteUnreachable, match="did not come whole") as caught:
+        hub_remote.pull("acme/tongues", 1, into)
+    assert caught.value.why == "it is not as long as the Hub said"
+
+
+def test_who_may_not_read_is_not_told_to_get_a_token_that_writes(
+    hub, hub_remote, bundle, into, waits
+):
+    hub_remote.push(bundle())
+    hub.faults.append(Fault("GET", DOWNLOAD, instead=Reply(403), times=None))
+
+    with pytest.raises(RemoteDenied, match="not allowed to read acme/tongues") as caught:
+        hub_remote.pull("acme/tongues", 1, into)
+    assert "write" not in caught.value.hint
+
+
+def test_a_card_that_cannot_be_checked_is_the_hubs_failure(hub, hub_remote, bundle, waits):
+    hub.faults.append(Fault("POST", "/validate-yaml$", instead=Reply(500), times=None))
+
+    with pytest.raises(RemoteUnreachable, match="status 500"):
+        hub_remote.push(bundle())
 
 
 def test_what_the_hub_says_is_shown_without_secrets():

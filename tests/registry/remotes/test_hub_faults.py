@@ -32,6 +32,7 @@ from weightpatch.registry.remotes.errors import (
 )
 
 BUSY = Reply(429, b"", {"Retry-After": "3"})
+CLOSED = Reply(429, b"", {"Retry-After": "3600"})
 PERMISSION = "/objects/batch$|/xet-write-token/"
 COMPLETION = "^/verify$|^/v1/shards$"
 RESOLVE = r"/resolve/.*safetensors$"
@@ -60,33 +61,49 @@ PUSHES = {
     "completion 404": (Fault("POST", COMPLETION, instead=Reply(404)), RemoteNotFound),
     "completion 500": (Fault("POST", COMPLETION, instead=Reply(500)), None),
     "completion reply lost": (Fault("POST", COMPLETION, after=lose_reply), None),
-    "card check 500": (Fault("POST", "/validate-yaml$", instead=Reply(500)), RemoteUnreachable),
+    "card check 500": (Fault("POST", "/validate-yaml$", instead=Reply(500)), None),
+    "card check 500 for ever": (
+        Fault("POST", "/validate-yaml$", instead=Reply(500), times=None),
+        RemoteUnreachable,
+    ),
     "preupload 429": (Fault("POST", "/preupload/", instead=BUSY), None),
+    "preupload 429 for an hour": (Fault("POST", "/preupload/", instead=CLOSED), RemoteBusy),
     "preupload 500": (Fault("POST", "/preupload/", instead=Reply(500)), None),
     "preupload 500 for ever": (
         Fault("POST", "/preupload/", instead=Reply(500), times=None),
         RemoteUnreachable,
     ),
-    "commit 429": (Fault("POST", "/commit/", instead=BUSY), RemoteBusy),
-    "commit 500": (Fault("POST", "/commit/", instead=Reply(500)), RemoteUnreachable),
-    "commit 503": (Fault("POST", "/commit/", instead=Reply(503)), RemoteUnreachable),
-    "commit made, 500": (
-        Fault("POST", "/commit/", after=lambda _: Reply(500)),
+    "commit 429": (Fault("POST", "/commit/", instead=BUSY), None),
+    "commit 429 for ever": (Fault("POST", "/commit/", instead=BUSY, times=None), RemoteBusy),
+    "commit 429 for an hour": (Fault("POST", "/commit/", instead=CLOSED), RemoteBusy),
+    "commit 500": (Fault("POST", "/commit/", instead=Reply(500)), None),
+    "commit 500 for ever": (
+        Fault("POST", "/commit/", instead=Reply(500), times=None),
         RemoteUnreachable,
     ),
-    "commit made, reply lost": (Fault("POST", "/commit/", after=lose_reply), RemoteUnreachable),
-    "commit reset": (Fault("POST", "/commit/", instead=HANG_UP), RemoteUnreachable),
-    "refs 500": (Fault("GET", "/refs$", instead=Reply(500)), RemoteUnreachable),
+    "commit 503": (Fault("POST", "/commit/", instead=Reply(503)), None),
+    "commit 403": (Fault("POST", "/commit/", instead=Reply(403)), RemoteDenied),
+    "commit made, 500": (Fault("POST", "/commit/", after=lambda _: Reply(500)), None),
+    "commit made, reply lost": (Fault("POST", "/commit/", after=lose_reply), None),
+    "commit reset": (Fault("POST", "/commit/", instead=HANG_UP), None),
+    "refs 500": (Fault("GET", "/refs$", instead=Reply(500)), None),
+    "refs 500 for ever": (
+        Fault("GET", "/refs$", instead=Reply(500), times=None),
+        RemoteUnreachable,
+    ),
     "tree 500": (Fault("GET", "/tree/", instead=Reply(500)), None),
     "tree cut": (Fault("GET", "/tree/", after=cut(20)), None),
-    "tree after the commit 500": (Fault("GET", "/tree/", instead=Reply(500), skip=1), None),
-    "tag 500": (Fault("POST", "/tag/", instead=Reply(500)), RemoteUnreachable),
-    "tag made, reply lost": (Fault("POST", "/tag/", after=lose_reply), RemoteUnreachable),
-    "repository 429": (Fault("POST", "/repos/create$", instead=BUSY), RemoteBusy),
-    "repository made, reply lost": (
-        Fault("POST", "/repos/create$", after=lose_reply),
+    "new repository 500": (Fault("GET", "/revision/main$", instead=Reply(500)), None),
+    "new repository cut": (Fault("GET", "/revision/main$", after=cut(20)), None),
+    "tag 500": (Fault("POST", "/tag/", instead=Reply(500)), None),
+    "tag 500 for ever": (Fault("POST", "/tag/", instead=Reply(500), times=None), RemoteUnreachable),
+    "tag made, reply lost": (Fault("POST", "/tag/", after=lose_reply), None),
+    "repository 429": (Fault("POST", "/repos/create$", instead=BUSY), None),
+    "repository 500 for ever": (
+        Fault("POST", "/repos/create$", instead=Reply(500), times=None),
         RemoteUnreachable,
     ),
+    "repository made, reply lost": (Fault("POST", "/repos/create$", after=lose_reply), None),
 }
 """What breaks, and the error that a push ends with, if it does."""
 
@@ -97,15 +114,15 @@ PULLS = {
         RemoteUnreachable,
         RemoteUnreachable,
     ),
-    "download reset": (Fault("GET", DOWNLOAD, instead=HANG_UP), RemoteUnreachable, None),
+    "download reset": (Fault("GET", DOWNLOAD, instead=HANG_UP), None, None),
     "download 429": (Fault("GET", DOWNLOAD, instead=BUSY), None, None),
-    "download 500": (Fault("GET", DOWNLOAD, instead=Reply(500)), RemoteUnreachable, None),
+    "download 500": (Fault("GET", DOWNLOAD, instead=Reply(500)), None, None),
     "download 500 for ever": (
         Fault("GET", DOWNLOAD, instead=Reply(500), times=None),
         RemoteUnreachable,
         RemoteUnreachable,
     ),
-    "download 403": (Fault("GET", DOWNLOAD, instead=Reply(403)), RemoteDenied, None),
+    "download 403": (Fault("GET", DOWNLOAD, instead=Reply(403)), None, None),
     "download 403 for ever": (
         Fault("GET", DOWNLOAD, instead=Reply(403), times=None),
         RemoteDenied,
@@ -147,7 +164,7 @@ PULLS = {
     ),
     "head with another size": (
         Fault("HEAD", RESOLVE, after=with_headers(X_Linked_Size="7")),
-        RemoteUnreachable,
+        None,
         None,
     ),
     "redirects without end": (
@@ -157,13 +174,15 @@ PULLS = {
     ),
     "tree 500": (Fault("GET", "/tree/", instead=Reply(500)), None, None),
     "tree cut": (Fault("GET", "/tree/", after=cut(20)), None, None),
-    "refs 429": (Fault("GET", "/refs$", instead=BUSY), RemoteBusy, RemoteBusy),
-    "refs 500": (
-        Fault("GET", "/refs$", instead=Reply(500)),
+    "refs 429": (Fault("GET", "/refs$", instead=BUSY), None, None),
+    "refs 429 for an hour": (Fault("GET", "/refs$", instead=CLOSED), RemoteBusy, RemoteBusy),
+    "refs 500": (Fault("GET", "/refs$", instead=Reply(500)), None, None),
+    "refs 500 for ever": (
+        Fault("GET", "/refs$", instead=Reply(500), times=None),
         RemoteUnreachable,
         RemoteUnreachable,
     ),
-    "refs cut": (Fault("GET", "/refs$", after=cut(20)), RemoteUnreachable, RemoteUnreachable),
+    "refs cut": (Fault("GET", "/refs$", after=cut(20)), None, None),
 }
 """What breaks, and the error that a pull ends with, if it does: by LFS, and by Xet."""
 
@@ -260,11 +279,13 @@ def test_a_file_of_an_older_version_is_never_given(
 
 
 @pytest.mark.parametrize("fault", [Reply(500), BUSY, HANG_UP])
-def test_a_branch_is_never_resolved_from_memory(hub, hub_remote, bundle, into, tmp_path, fault):
+def test_a_branch_is_never_resolved_from_memory(
+    hub, hub_remote, bundle, into, tmp_path, waits, fault
+):
     hub_remote.push(bundle(1, seed=1))
     open_remote("hf://acme/tongues@main").pull("acme/tongues", None, into)
     hub_remote.push(bundle(2, seed=2))
-    hub.faults.append(Fault("GET", "/revision/main$", instead=fault))
+    hub.faults.append(Fault("GET", "/revision/main$", instead=fault, times=None))
     (tmp_path / "second").mkdir()
 
     with pytest.raises((RemoteUnreachable, RemoteBusy)):
@@ -280,6 +301,34 @@ def test_a_wait_that_the_hub_asks_for_is_kept(hub, hub_remote, bundle, waits):
     hub_remote.push(bundle())
 
     assert sorted(waits) == [4.0, 10.0]
+
+
+def test_a_pause_that_only_we_keep_is_shown_and_never_cut_short(hub, hub_remote, bundle, waits):
+    hub.faults.append(Fault("POST", "/commit/", instead=BUSY))
+    shown = []
+
+    hub_remote.push(bundle(), progress=lambda phase, *_: shown.append(phase))
+
+    assert "the Hub asks for a pause of 3 s" in shown
+    (waited,) = waits
+    assert 3 < waited < 5
+
+
+def test_nobody_waits_for_an_hour(hub, hub_remote, bundle, waits):
+    hub.faults.append(Fault("POST", "/preupload/", instead=CLOSED))
+
+    with pytest.raises(RemoteBusy) as caught:
+        hub_remote.push(bundle())
+    assert caught.value.hint == "try again in 3600 seconds"
+    assert not waits
+
+
+def test_what_fails_for_ever_is_asked_for_three_times(hub, hub_remote, bundle, waits):
+    hub.faults.append(Fault("POST", "/commit/", instead=Reply(500), times=None))
+
+    with pytest.raises(RemoteUnreachable, match="status 500"):
+        hub_remote.push(bundle())
+    assert hub.asked("POST", "/commit/") == len(waits) + 1 == 3
 
 
 def assert_nothing_is_told(error):

@@ -107,7 +107,21 @@ def test_a_download_that_breaks_off_goes_on(hub, hub_remote, pushed, into, waits
     assert hub_remote.pull("acme/tongues", 1, into).patch.label == "acme/tongues@1"
 
 
-def test_a_download_that_is_reset_leaves_nothing(hub, hub_remote, pushed, into):
+def test_nothing_outside_of_the_cache_is_thrown_out(hub, hub_remote, pushed, into, tmp_path):
+    hub_remote.pull("acme/tongues", 1, into)
+    (path,) = cached("delta.safetensors")
+    mine = tmp_path / "mine"
+    mine.write_bytes(bytes(path.stat().st_size))
+    path.unlink()
+    path.symlink_to(mine)
+    (tmp_path / "again").mkdir()
+
+    hub_remote.pull("acme/tongues", 1, tmp_path / "again")
+
+    assert mine.exists()
+
+
+def test_a_download_that_is_reset_leaves_nothing(hub, hub_remote, pushed, into, waits):
     hub.faults.append(Fault("GET", DOWNLOAD, instead=HANG_UP, times=None))
 
     with pytest.raises(RemoteUnreachable, match="broke off"):
@@ -134,11 +148,11 @@ def test_a_digest_that_is_a_path_is_refused(hub, hub_remote, pushed, into, name)
 
 
 def test_an_old_version_is_not_given_when_the_hub_fails(
-    hub, hub_remote, bundle, pushed, into, tmp_path
+    hub, hub_remote, bundle, pushed, into, tmp_path, waits
 ):
     hub_remote.pull("acme/tongues", None, into)
     hub_remote.push(bundle(2, seed=2))
-    hub.faults.append(Fault("GET", "/refs$", instead=Reply(500)))
+    hub.faults.append(Fault("GET", "/refs$", instead=Reply(500), times=None))
     (tmp_path / "again").mkdir()
 
     with pytest.raises(RemoteUnreachable, match="status 500"):

@@ -61,14 +61,15 @@ def test_the_next_version_takes_the_place_of_the_last(hub, hub_remote, bundle):
     assert manifests == [first.patch.digest, second.patch.digest]
 
 
-def test_a_push_cut_off_before_the_tag_is_finished_by_the_next(hub, hub_remote, bundle):
+def test_a_push_cut_off_before_the_tag_is_finished_by_the_next(hub, hub_remote, bundle, waits):
     sent = bundle()
-    hub.faults.append(Fault("POST", "/tag/", instead=Reply(503)))
+    hub.faults.append(untagged := Fault("POST", "/tag/", instead=Reply(503), times=None))
     with pytest.raises(RemoteUnreachable, match="status 503") as caught:
         hub_remote.push(sent)
     assert "pushing again" in caught.value.hint
     assert not hub["acme/tongues"].tags
 
+    untagged.times = untagged.hits
     pushed = hub_remote.push(sent)
 
     assert not pushed.already_there
@@ -76,16 +77,31 @@ def test_a_push_cut_off_before_the_tag_is_finished_by_the_next(hub, hub_remote, 
     assert len(hub["acme/tongues"].commits) == 2
 
 
-def test_a_commit_whose_reply_was_lost_is_not_made_again(hub, hub_remote, bundle):
-    sent = bundle()
+def test_a_version_left_untagged_below_a_newer_one_is_tagged(hub, hub_remote, bundle, waits, into):
+    first = bundle(1, seed=1)
+    hub.faults.append(Fault("POST", "/tag/", instead=Reply(503), times=3))
+    with pytest.raises(RemoteUnreachable):
+        hub_remote.push(first)
+    second = hub_remote.push(bundle(2, seed=2))
+
+    with pytest.raises(RemoteRefused, match="is at version 2 already"):
+        hub_remote.push(bundle(1, seed=3))
+    hub_remote.push(first)
+
+    repository = hub["acme/tongues"]
+    assert len(repository.commits) == 3
+    assert repository.tags["v2"] == repository.branches["main"] == second.revision
+    assert hub_remote.pull("acme/tongues", 1, into).patch.digest == first.patch.digest
+
+
+def test_a_commit_whose_reply_was_lost_is_not_made_again(hub, hub_remote, bundle, waits):
     hub.faults.append(Fault("POST", "/commit/", after=lose_reply))
-    with pytest.raises(RemoteUnreachable, match="broke off"):
-        hub_remote.push(sent)
 
-    hub_remote.push(sent)
+    pushed = hub_remote.push(bundle())
 
+    assert hub["acme/tongues"].tags == {"v1": pushed.revision}
     assert len(hub["acme/tongues"].commits) == 2
-    assert hub.asked("POST", "/commit/") == 1
+    assert hub.asked("POST", "/commit/") == 2  # the second is refused: its parent is not the head
 
 
 def test_a_change_by_somebody_else_meanwhile_is_kept(hub, hub_remote, bundle):
@@ -113,8 +129,8 @@ def test_of_two_who_publish_one_number_the_second_gets_the_alarm(hub, hub_remote
     assert "nothing was changed" in caught.value.why
 
 
-def test_a_number_that_is_committed_but_not_tagged_is_taken_too(hub, hub_remote, bundle):
-    hub.faults.append(Fault("POST", "/tag/", instead=Reply(503)))
+def test_a_number_that_is_committed_but_not_tagged_is_taken_too(hub, hub_remote, bundle, waits):
+    hub.faults.append(Fault("POST", "/tag/", instead=Reply(503), times=None))
     with pytest.raises(RemoteUnreachable):
         hub_remote.push(bundle(1, seed=1))
 

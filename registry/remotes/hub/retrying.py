@@ -1,0 +1,76 @@
+"""Ask the Hub again where that is safe: a few times, later each time, and not for long."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ....patches.progress import Progress, silent
+from .client import asking
+from .errors import PASSING, has_other_size, origin, requested_wait
+from .hooks import LONGEST_WAIT, WAITING
+
+TRIES = 3
+SECONDS = 30.0
+"""No try begins later than this after the first began, pauses that the Hub asks for left out."""
+
+Answer = TypeVar("Answer")
+
+
+def repeating(
+    ask: Callable[[], Answer], what: str, *, progress: Progress = silent, signed: bool = False
+) -> Answer:
+    """Give what `ask` gives; if it fails in a way that may pass, ask again, `TRIES` times in all.
+
+    `ask` must be safe to repeat even if it was done and only its reply was lost. A `signed` address
+    may have expired, so that being denied it may pass. A Hub that cannot be reached at all is not
+    asked twice: who has no network should learn so at once. Raises RemoteError, as `asking`.
+    """
+    import httpx2
+
+    shown = WAITING.set(progress)
+    last = time.monotonic() + SECONDS
+    try:
+        with asking(what):
+            for number in range(TRIES - 1):
+                try:
+                    return ask()
+                except (OSError, httpx2.HTTPError, RuntimeError) as error:
+                    wanted = _wanted_pause(error)
+                    if not _may_pass(error, signed=signed) or wanted > LONGEST_WAIT:
+                        raise
+                    if time.monotonic() > last:
+                        raise
+                    last += wanted
+                    time.sleep(wanted + _jitter(number))
+            return ask()
+    finally:
+        WAITING.reset(shown)
+
+
+def _may_pass(error: Exception, *, signed: bool) -> bool:
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    error = origin(error)
+    if isinstance(error, HfHubHTTPError):
+        status = error.response.status_code
+        expired = signed and status == 403 and error.response.request.method == "GET"
+        return status in PASSING or expired
+    if isinstance(error, (httpx2.ConnectError, httpx2.ProxyError, httpx2.UnsupportedProtocol)):
+        return False
+    return isinstance(error, httpx2.TransportError) or has_other_size(error)
+
+
+def _wanted_pause(error: Exception) -> int:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    error = origin(error)
+    if not isinstance(error, HfHubHTTPError):
+        return 0
+    return requested_wait(error.response.headers) or 0
+
+
+def _jitter(number: int) -> float:
+    """Seconds to wait, more each time, and others than those who failed at the same time."""
+    return 2.0**number * random.uniform(0.5, 1.5)  # noqa: S311 - nobody must be unable to guess it

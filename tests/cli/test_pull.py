@@ -1,0 +1,89 @@
+"""pull, as a user types it: all versions, without a remote, from one address."""
+
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def shelf(again, tmp_path):
+    """The desk with both versions of acme/one in a folder remote, and the second home empty."""
+    again.ok("push", "acme/one@1", tmp_path / "shelf")
+    again.ok("push", "acme/one@2", tmp_path / "shelf")
+    return tmp_path / "shelf"
+
+
+@pytest.fixture
+def other(run_command, tmp_path):
+    """Another user's command line, with a registry of its own."""
+    home = tmp_path / "other"
+    run_command("init", home=home)
+    return lambda *arguments: run_command(*arguments, home=home)
+
+
+def test_all_versions_come_at_once(shelf, other):
+    found = other("pull", "acme/one", shelf, "--all-versions")
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines] == [
+        "stored acme/one@1",
+        "stored acme/one@2",
+        "2 new versions of 2 there",
+    ]
+    assert "already here: acme/one@1" in other("pull", "acme/one", "--all-versions").stdout
+
+
+def test_of_all_versions_those_before_a_bad_one_stay(shelf, other):
+    (shelf / "acme" / "one" / "v2" / "requests.jsonl").unlink()
+    found = other("pull", "acme/one", shelf, "--all-versions")
+    assert found.returncode == 1
+    assert "error[E_MANIFEST]" in found.stderr
+    assert "what came before it stays: acme/one@1" in found.stderr
+    assert "acme/one@1" in other("list").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("acme/one@1", "shelf", "--all-versions"),
+        ("hf://acme/one@v1", "--all-versions"),
+        ("hf://acme/one", "shelf"),
+        ("hf://",),
+    ],
+)
+def test_what_makes_no_sense_together_is_wrong_usage(stocked, arguments):
+    assert stocked.run("pull", *arguments).returncode == 2
+
+
+def test_without_a_remote_it_comes_from_where_it_came_from_last(stocked):
+    found = stocked.run("pull", "acme/one")
+    assert f"from {stocked.exchange}" in found.stderr
+    assert "already known as acme/one@1" in found.stdout
+
+
+def test_a_remote_that_went_back_is_refused_without_a_word(shelf, other):
+    other("pull", "acme/one", shelf)
+    shutil.rmtree(shelf / "acme" / "one" / "v2")
+    found = other("pull", "acme/one")
+    assert found.returncode == 1
+    assert "error[E_REFUSED]" in found.stderr
+    assert "acme/one@1" not in other("list").stdout
+    assert other("pull", "acme/one", "--older").returncode == 0
+
+
+def test_the_hub_is_where_an_unknown_patch_comes_from(stocked, pico, other, hub, tmp_path):
+    patch = pico.patch(stocked.base, "alice/tongues", seed=3)
+    home = tmp_path / "alices" / "alice" / "tongues"
+    home.mkdir(parents=True)
+    patch.files["patch.json"].parent.rename(home / "v1")
+    stocked.ok("pull", "alice/tongues", tmp_path / "alices")
+    stocked.ok("push", "alice/tongues", "hf://", "--public")
+
+    found = other("pull", "alice/tongues")
+    assert "from hf://" in found.stderr
+    assert "stored as alice/tongues@1" in found.stdout
+    commit = hub["alice/tongues"].tags["v1"]
+    for address in ("hf://alice/tongues", "hf://alice/tongues@v1", f"hf://alice/tongues@{commit}"):
+        again = other("pull", address)
+        assert "already known as alice/tongues@1" in again.stdout, again.stderr
+    assert "error[E_NOT_FOUND]" in other("pull", "alice/nothing").stderr

@@ -1,6 +1,6 @@
 """What every command shares: configuration, output, registry, the way to patches and bases."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 
 Record = Callable[[Callable[["Registry"], object]], None]
+
+_TRIED = 50
+"""Versions of a patch that are tried on a base which the one given does not fit."""
 
 
 @dataclass(frozen=True)
@@ -196,17 +199,20 @@ class App:
             show_means(self.output, evaluation.means())
 
     def base_for(self, patches: "Sequence[Patch]", spec: str | None) -> "Checkpoint":
-        """The base given, or the one that the registry remembers for these patches."""
+        """The base given, or the one that the registry remembers for these patches.
+
+        Raises BaseMismatch, with a version that would fit if the registry knows one; whether the
+        patches fit a build is left to those who know its record.
+        """
         if spec is not None:
-            return self.base(spec)
-        with self.registry() as registry:
-            places = [
-                place for base in patches[0].manifest.bases for place in registry.find_base(base)
-            ]
-        if found := self._first(places, lambda base: matched(patches, base)):
+            found = self.base(spec)
+            self._require_fit(patches, found)
             return found
+        places = self._places(patches[0])
+        if remembered := self._first(places, lambda base: matched(patches, base)):
+            return remembered
         if alone := self._first(places, lambda base: matched(patches[:1], base)):
-            _require_one_base(patches, alone)
+            self._require_one_base(patches, alone)
         raise CheckpointRefused(
             f"no base of {patches[0].label} is known on this machine",
             hint="name it with --base FOLDER or --base org/model@revision",
@@ -262,6 +268,73 @@ class App:
             return []
         return found
 
+    def versions_known(self, digests: Iterable[str]) -> "dict[str, VersionInfo]":
+        """What the registry, if there is one, knows of the versions with these digests."""
+        from ..registry.errors import NotFound
+
+        found: dict[str, VersionInfo] = {}
+        if not self._has_registry():
+            return found
+        with self.registry() as registry:
+            for digest in digests:
+                with suppress(NotFound):
+                    found[digest] = registry.resolve(f"sha256:{digest}", to_read=True)
+        return found
+
+    def _require_fit(self, patches: "Sequence[Patch]", checkpoint: "Checkpoint") -> None:
+        from ..patches.builds.record import is_build
+
+        if is_build(checkpoint.path):
+            return
+        for patch in patches:
+            try:
+                matched([patch], checkpoint)
+            except BaseMismatch as error:
+                if other := self._fitting(patch, checkpoint):
+                    error.hint = f"{other} is for this base"
+                raise
+
+    def _require_one_base(self, patches: "Sequence[Patch]", base: "Checkpoint") -> None:
+        """Raise BaseMismatch that names a patch that does not fit the base of the first."""
+        first = patches[0]
+        for other in patches[1:]:
+            try:
+                matched([other], base)
+            except BaseMismatch as error:
+                raise BaseMismatch(
+                    f"no one base fits both {first.label} and {other.label}",
+                    why=f"{base.id} is the base of {first.label}; {error.why}",
+                    hint=self._on_one_base(first, other, base) or "take patches of one base",
+                ) from None
+
+    def _on_one_base(self, first: "Patch", other: "Patch", base: "Checkpoint") -> str | None:
+        """Which version of one of two patches is for the base of the other, if any is known."""
+        if version := self._fitting(other, base):
+            return f"{version} is for the base of {first.label}"
+        places = self._places(other)
+        below = self._first(places, lambda place: matched([other], place))
+        if below and (version := self._fitting(first, below)):
+            return f"{version} is for the base of {other.label}"
+        return None
+
+    def _fitting(self, patch: "Patch", checkpoint: "Checkpoint") -> str | None:
+        """The newest version of the same patch that fits the checkpoint and may be used."""
+        if not self._has_registry():
+            return None
+        with self.registry() as registry:
+            for info in registry.versions(name=patch.manifest.name, limit=_TRIED):
+                if info.standing:
+                    continue
+                with suppress(WeightpatchError):  # of a version that cannot be read, or is another
+                    matched([registry.patch(f"sha256:{info.digest}")], checkpoint)
+                    return info.label
+        return None
+
+    def _places(self, patch: "Patch") -> list[Path]:
+        """Where a base of a patch was last seen."""
+        with self.registry() as registry:
+            return [place for base in patch.manifest.bases for place in registry.find_base(base)]
+
     def _first(
         self, places: Sequence[Path], require: "Callable[[Checkpoint], object]"
     ) -> "Checkpoint | None":
@@ -286,20 +359,6 @@ def matched(patches: "Sequence[Patch]", checkpoint: "Checkpoint") -> "BaseRecord
     bases = [match_base(patch, checkpoint) for patch in patches]
     tensors = {name: tensor for base in bases for name, tensor in base.tensors.items()}
     return replace(bases[0], tokenizer=None, tensors=tensors, result={})
-
-
-def _require_one_base(patches: "Sequence[Patch]", base: "Checkpoint") -> None:
-    """Raise BaseMismatch that names a patch that does not fit the base of the first."""
-    first = patches[0]
-    for other in patches[1:]:
-        try:
-            matched([other], base)
-        except BaseMismatch as error:
-            raise BaseMismatch(
-                f"no one base fits both {first.label} and {other.label}",
-                why=f"{base.id} is the base of {first.label}; {error.why}",
-                hint="take patches of one base",
-            ) from None
 
 
 def now() -> datetime:

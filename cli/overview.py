@@ -28,7 +28,7 @@ def overview(output: Output, labels: Sequence[str], found: "Squares") -> None:
 
     squares = {name: square.tolist() for name, square in found.items()}
     if not any(map(_known, squares.values())):
-        output.line("no two of them change the same tensor by low-rank terms")
+        output.line("no numbers: no tensor has low-rank deltas of two of them to compare")
         return
     if len(labels) > FEW:
         _show_pairs(output, worst_pairs(found, PAIRS), labels)
@@ -38,8 +38,10 @@ def overview(output: Output, labels: Sequence[str], found: "Squares") -> None:
             output.line()
             numbers = [str(number) for number in range(1, len(labels) + 1)]
             rows = [
-                [f"{number} {label}", *map(_cell, row)]
-                for number, label, row in zip(numbers, labels, square, strict=True)
+                [f"{number} {label}", *_cells(row, place)]
+                for place, (number, label, row) in enumerate(
+                    zip(numbers, labels, square, strict=True)
+                )
             ]
             output.table([name, *numbers], rows)
 
@@ -79,8 +81,11 @@ def _known(square: Sequence[Sequence[float]]) -> bool:
     return not all(isnan(value) for row in square for value in row)
 
 
-def _cell(value: float) -> str:
-    return "·" if isnan(value) else f"{value:.2f}"
+def _cells(row: Sequence[float], diagonal: int) -> list[str]:
+    """A row of a square, `-` for what was not measured."""
+    cells = ["-" if isnan(value) else f"{value:.2f}" for value in row]
+    cells[diagonal] = "·"
+    return cells
 
 
 def _plain(row: Sequence[float]) -> list[float | None]:

@@ -1,6 +1,8 @@
 """Name a new version, score it, and put both into the registry."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +12,9 @@ from .app import App, timestamp
 from .scoring import score
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from ..patches.checkpoints.checkpoint import Checkpoint
     from ..patches.checkpoints.models import EditableModel
     from ..patches.draft import Origin
@@ -52,6 +57,25 @@ def origin_of(app: App, options: Mapping[str, Any], *, parents: tuple[str, ...] 
         parents=parents,
         supersedes=app.digest(options["supersedes"]),
     )
+
+
+@contextmanager
+def workplace(app: App) -> "Iterator[Path]":
+    """A folder beside the registry, gone afterwards: a delta may be large, and /tmp may be memory.
+
+    What killed runs left is swept first.
+    """
+    from ..patches.builds.staging import full_disk, locked_name, sweep
+
+    target = app.config.cache / "draft"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sweep(target)
+    with full_disk(target), locked_name(target) as folder:
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish_scored(

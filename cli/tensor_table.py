@@ -1,5 +1,6 @@
 """How tensors and what was done to them stand in a table, or in lines where it is too wide."""
 
+import re
 import shutil
 import sys
 from collections.abc import Collection, Sequence
@@ -11,6 +12,8 @@ Row = Sequence[str | None]
 
 LEAST = 24
 """A name is not shortened below this."""
+
+_NEW_VALUES = frozenset({"replace", "widen"})
 
 _UNITS = {
     "lowrank": ("rank {}", "rank {}"),
@@ -61,6 +64,20 @@ def operation(kind: str, size: int) -> str:
     """An operation with its size in its own unit: `lowrank rank 2`, `sparse 12 entries`."""
     one, many = _UNITS.get(kind, ("{}", "{}"))
     return f"{kind} {(one if size == 1 else many).format(size)}"
+
+
+def norms(kind: str, own: float, relative: float) -> list[str | None]:
+    """Norm of what an operation adds, and the same relative to the weight's.
+
+    None for new values: theirs say nothing of how much changes.
+    """
+    return [None, None] if kind in _NEW_VALUES else [norm(own), percentage(relative)]
+
+
+def natural(name: str) -> list[str | int]:
+    """A key to sort names by, in which layer 2 comes before layer 10."""
+    parts = re.split("([0-9]+)", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def norm(value: float) -> str:

@@ -27,20 +27,37 @@ BEFORE = Parsed("digest", _digest)
 
 
 def show_page(output: Output, kind: str, found: "Sequence[VersionInfo]", limit: int) -> None:
-    """A page of versions, for which `one_more` was asked, and how to go on if there are more."""
+    """A page of versions, for which `one_more` was asked, and how to go on if there are more.
+
+    Their bases are shown where they differ.
+    """
     versions, more = split(found, limit)
     following = f"{DIGEST}{versions[-1].digest}" if more else None
     output.data(kind, {"versions": [asdict(each) for each in versions], "before": following})
+    differ = len({version.bases for version in versions}) > 1
     output.table(
-        ["version", "method", "delta", "author", "created", "message"],
+        ["version", "method", *_if(differ, "base"), "delta", "author", "created", "message"],
         [
-            [marked(v), v.method, size(v.delta_size), v.author, v.created[:10], v.message]
+            [
+                marked(v),
+                v.method,
+                *_if(differ, ", ".join(v.bases)),
+                size(v.delta_size),
+                v.author,
+                v.created[:10],
+                v.message,
+            ]
             for v in versions
         ],
-        wrapped=["author", "message"],
+        wrapped=["base", "author", "message"],
     )
     if following:
         output.note(next_page(following))
+
+
+def _if(wanted: bool, cell: str) -> list[str]:
+    """A cell, or none."""
+    return [cell] if wanted else []
 
 
 def marked(version: "VersionInfo") -> str:

@@ -10,7 +10,10 @@ from .format import jsonfile
 from .format.manifest import BaseRecord, OperationRecord
 from .format.patch import DELTA, Operations, Patch
 from .inner_products import cosine
+from .operations.base import Operation
+from .operations.values import BLOCK_ELEMENTS
 from .requests import EditRequest
+from .stored_array import Part, block_rows
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,14 @@ class RequestDifference:
 class Difference:
     """Two versions compared; tensors that are changed most, relative to their norm, come first.
 
+    `same_operations` says that both do the same, bit for bit, as a version does that was carried
+    over to another base; what is kept beside the operations may be another, and the file with it.
     `same_base` is None if they have no tensor in common by which it could be told. `unread` says
     why there are no cosines, if the operations of one could not be read.
     """
 
     same_delta: bool
+    same_operations: bool
     same_base: bool | None
     requests: RequestDifference
     tensors: Sequence[TensorDifference]
@@ -78,12 +84,15 @@ def diff(first: Patch, second: Patch) -> Difference:
     except PluginMissing as error:
         unread = error.message
     names = {*first.manifest.operations, *second.manifest.operations}
+    same_delta = first.manifest.files[DELTA] == second.manifest.files[DELTA]
+    same_operations = same_delta or (not unread and _same_operations(*read))
     tensors = [_tensor(name, first, second, read) for name in names]
     for patch in (first, second):
         if not unread:
             patch.require_unchanged()
     return Difference(
-        same_delta=first.manifest.files[DELTA] == second.manifest.files[DELTA],
+        same_delta=same_delta,
+        same_operations=same_operations,
         same_base=_same_base(first, second),
         requests=_requests(first.requests, second.requests),
         tensors=sorted(tensors, key=lambda found: (-found.relative_norm, found.tensor)),
@@ -100,6 +109,27 @@ def _tensor(
         second.manifest.operations.get(name, ()),
         _cosine(name, *read),
         _same_result(name, first, second),
+    )
+
+
+def _same_operations(first: Operations, second: Operations) -> bool:
+    return first.keys() == second.keys() and all(
+        len(ones) == len(second[name]) and all(map(_same, ones, second[name]))
+        for name, ones in first.items()
+    )
+
+
+def _same(one: Operation, other: Operation) -> bool:
+    ours, theirs = one.parts, other.parts
+    return (one.kind, one.shape, ours.keys()) == (other.kind, other.shape, theirs.keys()) and all(
+        _same_bits(part, theirs[name]) for name, part in ours.items()
+    )
+
+
+def _same_bits(one: Part, other: Part) -> bool:
+    return (one.dtype, one.shape) == (other.dtype, other.shape) and all(
+        one[rows].tobytes() == other[rows].tobytes()
+        for rows in block_rows(one.shape, BLOCK_ELEMENTS)
     )
 
 

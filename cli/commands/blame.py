@@ -12,7 +12,7 @@ from ..app import App
 from ..config import shown
 from ..harm import warn
 from ..options import declare
-from ..tensor_table import Row, fits, norm, operation, percentage, tensor_table
+from ..tensor_table import Row, fits, norms, operation, tensor_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -148,8 +148,7 @@ def _rows(one: "Blame") -> list[Row]:
         [
             change.version.label,
             operation(change.operation.kind, change.operation.size),
-            norm(change.operation.norm),
-            percentage(change.operation.relative_norm),
+            *norms(change.operation.kind, change.operation.norm, change.operation.relative_norm),
         ]
         for change in one.changes
     ]

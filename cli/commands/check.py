@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..overview import Squares
 
 ROWS = 50
-"""Findings that people are shown; a program gets all of them."""
+"""Rows that people are shown; a program gets all findings."""
 
 
 def _threshold(text: str) -> tuple[str, float]:
@@ -87,7 +87,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     else:
         _show(app, report, labels, squares)
     refuse_conflicts(report.findings)
-    app.output.line(_verdict(report, on_a_base=checkpoint is not None))
+    app.output.line(verdict(report, on_a_base=checkpoint is not None, asked=options["behaviour"]))
 
 
 def refuse_conflicts(findings: "list[Finding]", *, hint: str = "choose one of them") -> None:
@@ -160,36 +160,49 @@ def _document(
 
 def _show(app: App, report: "Report", labels: "Sequence[str]", squares: "Squares | None") -> None:
     from ...patches.conflicts.findings import SEVERITIES
+    from ..finding_table import finding_rows, finding_table
     from ..overview import overview
 
-    app.output.table(
-        ["", "level", "between", "where", "finding"],
-        [
-            [f.severity.upper(), f.level, " + ".join(f.patches), f.where, f.sentence]
-            for f in report.findings[:ROWS]
-        ],
-    )
-    if len(report.findings) > ROWS or report.left_out:
+    rows = finding_rows(report.findings)
+    finding_table(app.output, rows[:ROWS])
+    if len(rows) > ROWS or report.left_out:
         counts = [(report.count(severity), severity) for severity in SEVERITIES]
         said = [f"{n:,} {severity}{'s' if n != 1 else ''}" for n, severity in counts if n]
-        if report.findings:
-            said.append(f"of which the {min(ROWS, len(report.findings))} gravest are shown")
+        if rows:
+            said.append(f"the {min(ROWS, len(rows))} gravest rows are shown")
         app.output.line(", ".join(said))
     if squares is not None:
         overview(app.output, labels, squares)
 
 
-def _verdict(report: "Report", *, on_a_base: bool) -> str:
+def verdict(report: "Report", *, on_a_base: bool, asked: bool) -> str:
+    """What the report means, and what to do next."""
     from ...patches.conflicts.findings import BASE, NOT_COMPARED
 
     unknown = not on_a_base and any(found.where == BASE for found in report.findings)
     left = report.count(NOT_COMPARED)
+    said = ["no conflict found" if left else "no conflict"]
+    if unknown:
+        said[0] += ", if one base fits all of them"
+    said += _warned(report, asked=asked)
     if left:
-        said = "no conflict found, if one base fits all of them" if unknown else "no conflict found"
-        return (
-            f"{said}; {left:,} pairs of deltas were not compared "
+        said.append(
+            f"{left:,} pairs of deltas were not compared "
             "(all are with a threshold that refuses, as --threshold cosine_conflict=0.9)"
         )
-    if unknown:
-        return "no conflict, if one base fits all of them"
-    return "no conflict: they can be used together"
+    return "; ".join(said) if len(said) > 1 or unknown else f"{said[0]}: they can be used together"
+
+
+def _warned(report: "Report", *, asked: bool) -> list[str]:
+    """How many warnings say what may suffer; of weights alone, that a model can tell."""
+    from ...patches.conflicts.findings import BASE, WARNING, WEIGHTS
+
+    warnings = [found for found in report.findings if found.severity == WARNING]
+    of_bases = sum(found.where == BASE for found in warnings)
+    number = report.count(WARNING) - of_bases
+    if not number:
+        return []
+    said = f"{number:,} {'warning says' if number == 1 else 'warnings say'} what may suffer"
+    if asked or any(found.level != WEIGHTS for found in warnings):
+        return [said]
+    return [said, "try --behaviour"]

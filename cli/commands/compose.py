@@ -1,8 +1,6 @@
 """compose: make one patch of several."""
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +9,7 @@ from ..app import App, matched
 from ..model_options import device_option, settings_of, settings_option
 from ..options import Parsed, declare
 from ..output import Output, counted, size
-from ..publishing import origin_of, origin_options, publish_scored
+from ..publishing import origin_of, origin_options, publish_scored, workplace
 from .check import refuse_conflicts
 
 if TYPE_CHECKING:
@@ -88,10 +86,10 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     blend = _blend(app, options, patches, checkpoint)
     with (
         app.registry() as registry,
-        tempfile.TemporaryDirectory() as place,
+        workplace(app) as place,
         app.progress() as progress,
     ):
-        folder = Path(place) / "draft"
+        folder = place / "draft"
         folder.mkdir()
         draft = compose(
             checkpoint, patches, folder, origin, versions(["numpy"]), blend, progress=progress

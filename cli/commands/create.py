@@ -1,7 +1,5 @@
 """create: make a patch from edit requests."""
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,7 +13,7 @@ from ..model_options import (
     statistics_option,
 )
 from ..options import RegularFile, declare
-from ..publishing import origin_of, origin_options, publish_scored
+from ..publishing import origin_of, origin_options, publish_scored, workplace
 from ..requests import request_options, requests_of, require_one_source
 
 
@@ -56,7 +54,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     recipe = Recipe(options["method"], settings_of(options["settings"]), options["seed"])
     with (
         app.registry() as registry,
-        tempfile.TemporaryDirectory() as folder,
+        workplace(app) as folder,
         app.progress() as progress,
     ):
         checkpoint = app.base(options["base"])
@@ -68,7 +66,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
             requests,
             options,
             lambda resources: make(
-                Path(folder), model, requests, recipe, origin, resources, progress=progress
+                folder, model, requests, recipe, origin, resources, progress=progress
             ),
         )
         version, evaluations = publish_scored(app, registry, draft, model, progress, (effort,))

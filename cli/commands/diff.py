@@ -7,7 +7,7 @@ import click
 
 from ..app import App
 from ..options import declare
-from ..tensor_table import Row, norm, operation, percentage, tensor_table
+from ..tensor_table import Row, norms, operation, tensor_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +39,10 @@ def command(app: App, first: str, second: str) -> None:
     """Compare two versions: their requests, and what each does to each tensor.
 
     A line with - is of the first, with + of the second; relative is the norm of a change over that
-    of the base's weight. The cosine of the two deltas is 1 for the same direction, 0 for changes
-    that have nothing in common, - where one of them is no sum, as with replaced values.
+    of the base's weight, and both are - for new values, which add nothing. The cosine of the two
+    deltas is 1 for the same direction, 0 for changes that have nothing in common, - where one of
+    them is no sum, as with replaced values; in its place stands "same" where both, in whatever way,
+    make the very same weight of the same base's.
     """
     from ...patches.diff import diff
 
@@ -60,6 +62,7 @@ def _document(first: "Patch", second: "Patch", found: "Difference") -> dict[str,
         "first": _side(first),
         "second": _side(second),
         "same_delta": found.same_delta,
+        "same_operations": found.same_operations,
         "same_base": found.same_base,
         "same_requests": requests.none,
         "requests": {
@@ -87,7 +90,9 @@ def _side(patch: "Patch") -> dict[str, Any]:
 
 
 def _summary(found: "Difference") -> str:
-    deltas = "the same delta" if found.same_delta else "different deltas"
+    deltas = "the same operations in another file" if found.same_operations else "different deltas"
+    if found.same_delta:
+        deltas = "the same delta"
     requests = "the same requests" if found.requests.none else "different requests"
     return f"{deltas}, {requests}, {_BASES[found.same_base]}"
 
@@ -165,8 +170,7 @@ def _rows(one: "TensorDifference") -> list[Row]:
             mark,
             one.tensor,
             operation(record.kind, record.size),
-            norm(record.norm),
-            percentage(record.relative_norm),
+            *norms(record.kind, record.norm, record.relative_norm),
             cell,
         ]
         for (mark, record), cell in zip(lines, alike, strict=True)

@@ -1,8 +1,6 @@
 """extract: make a patch of the difference between two checkpoints."""
 
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +9,7 @@ from ..app import App
 from ..model_options import device_option
 from ..options import declare
 from ..output import TENSORS, counted, size
-from ..publishing import origin_of, origin_options, publish_scored
+from ..publishing import origin_of, origin_options, publish_scored, workplace
 from ..requests import request_options, requests_of, require_one_source
 from ..tensor_table import operation, percentage, tensor_table
 
@@ -57,7 +55,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     requests, left_out = requests_of(options, app.output)
     with (
         app.registry() as registry,
-        tempfile.TemporaryDirectory(dir=_roomy(app), prefix="extract-") as folder,
+        workplace(app) as folder,
         app.progress() as progress,
     ):
         base, edited = app.base(options["base"]), app.base(options["edited"])
@@ -66,7 +64,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
             app.output.note(f"note: {note}")
         _require_model(base, scored=not options["no_eval"])
         draft = extract(
-            base, edited, Path(folder), requests, origin, versions(["numpy"]), progress=progress
+            base, edited, folder, requests, origin, versions(["numpy"]), progress=progress
         )
         found = shares(draft.as_patch())
         version, evaluations = _publish(app, registry, draft, base, options, progress)
@@ -78,12 +76,6 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         app.output.line(f"not scored yet: weightpatch eval {version.label}")
     elif evaluations[0].means()["reliability.exact-match"].after < 1:
         app.output.note("warning: the patch does not give every target on its own prompt")
-
-
-def _roomy(app: App) -> Path:
-    """A folder beside the registry: a delta may be large, and /tmp may be memory."""
-    app.config.cache.mkdir(parents=True, exist_ok=True)
-    return app.config.cache
 
 
 def _require_requests(options: dict[str, Any]) -> None:

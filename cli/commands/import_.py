@@ -1,6 +1,5 @@
 """import: make a patch of an adapter that PEFT has trained."""
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ import click
 from ..app import App
 from ..model_options import device_option
 from ..options import declare
-from ..publishing import origin_of, origin_options, publish_scored
+from ..publishing import origin_of, origin_options, publish_scored, workplace
 from ..requests import request_options, requests_of, require_one_source
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     requests, left_out = requests_of(options, app.output)
     with (
         app.registry() as registry,
-        tempfile.TemporaryDirectory() as folder,
+        workplace(app) as folder,
         app.progress() as progress,
     ):
         adapter = Adapter.open(options["folder"])
@@ -61,7 +60,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         taken = take_in(adapter, checkpoint)
         for note in taken.notes:
             app.output.note(f"note: {note}")
-        draft = draft_from_peft(Path(folder), checkpoint, adapter, taken, requests, origin)
+        draft = draft_from_peft(folder, checkpoint, adapter, taken, requests, origin)
         evaluations: tuple[Evaluation, ...] = ()
         if options["no_eval"]:
             version = registry.publish(draft)

@@ -1,6 +1,5 @@
 """rebase: a version for another base, made again or carried over."""
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from ...patches.errors import BaseMismatch, GateFailed, NonFinite, ShapeMismatch
 from ..app import App
 from ..model_options import device_option, settings_of, settings_option, statistics_option
 from ..options import RegularFile, declare
-from ..publishing import origin_of
+from ..publishing import origin_of, workplace
 from ..rebase_report import announce
 from ..rebasing import AGAIN, CARRY, Attempt, Known, Rebasing, old_base
 
@@ -72,7 +71,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
     origin = origin_of(app, _inherited(options, patch))
     with (
         app.registry() as registry,
-        tempfile.TemporaryDirectory() as folder,
+        workplace(app) as folder,
         app.progress() as progress,
     ):
         onto = app.base(options["onto"])
@@ -81,7 +80,7 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         old = old_base(app, patch, options["base"])
         rebasing = Rebasing(app, registry, patch, onto, old, options, progress)
         known = rebasing.known()
-        attempt = _attempt(rebasing, known, Path(folder), origin)
+        attempt = _attempt(rebasing, known, folder, origin)
         version = rebasing.publish(attempt)
     announce(rebasing, known, attempt, version, origin.supersedes)
 

@@ -1,6 +1,5 @@
 """show: what a version is, what it was made from, and how well it works."""
 
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,13 +7,16 @@ import click
 
 from ..app import App, held, is_folder
 from ..harm import warn
+from ..made_from import all_named, members, rebased, relatives
 from ..options import declare
-from ..output import moment
+from ..output import TENSORS, moment
 from ..scoring import show_evaluation, show_means, stored
+from ..tensor_table import natural, norms, operation, tensor_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ...patches.format.manifest import MethodRecord
     from ...patches.format.patch import Patch
     from ...registry.registry import BuildInfo, EvaluationInfo, TransferInfo, VersionInfo
 
@@ -65,27 +67,20 @@ class _Life:
     """What the registry knows of a version: nothing, for one that it does not hold."""
 
     info: "VersionInfo | None" = None
-    supersedes: str | None = None
     builds: "Sequence[BuildInfo]" = ()
     transfers: "Sequence[TransferInfo]" = ()
 
 
 def _life(app: App, info: "VersionInfo | None") -> _Life:
-    from ...registry.errors import NotFound
-
     if info is None:
         return _Life()
-    own, older = f"sha256:{info.digest}", None
+    own = f"sha256:{info.digest}"
     with app.registry() as registry:
-        if info.supersedes:
-            older = f"sha256:{info.supersedes}"
-            with suppress(NotFound):
-                older = registry.resolve(older).label
         builds, transfers = (
             registry.builds(own, limit=KNOWN),
             registry.transfers(own, limit=KNOWN),
         )
-        return _Life(info, older, builds, transfers)
+        return _Life(info, builds, transfers)
 
 
 def _life_to_json(life: _Life) -> dict[str, Any]:
@@ -163,7 +158,8 @@ def _bound(known: int) -> str:
 
 def _show_identity(app: App, patch: "Patch", life: _Life) -> None:
     info = life.info
-    manifest = patch.manifest
+    manifest, method = patch.manifest, patch.manifest.method
+    known = app.versions_known(relatives(manifest))
     bases = [base.label for base in manifest.bases]
     app.output.fields(
         [
@@ -172,26 +168,29 @@ def _show_identity(app: App, patch: "Patch", life: _Life) -> None:
             ("state", info and info.standing),
             ("aliases", ", ".join(info.aliases) if info else None),
             ("superseded by", ", ".join(info.superseded_by) if info else None),
-            ("supersedes", life.supersedes or _digest(manifest.supersedes)),
+            ("supersedes", manifest.supersedes and all_named([manifest.supersedes], known)),
             ("base", ", ".join(bases)),
-            ("method", f"{manifest.method.name} {manifest.method.version}"),
-            ("settings", _settings(manifest.method.hyperparameters)),
-            ("allowed", _allowed(manifest.method.hyperparameters)),
+            ("method", f"{method.name} {method.version}"),
+            ("rebased", rebased(method, known)),
+            ("members", members(method)),
+            ("settings", _settings(method)),
+            ("allowed", _allowed(method.hyperparameters)),
             ("author", manifest.author),
             ("created", manifest.created),
             ("licence", manifest.licence),
             ("message", manifest.message),
-            ("parents", ", ".join(map(str, map(_digest, manifest.parents)))),
+            ("parents", all_named(manifest.parents, known)),
         ]
     )
 
 
-def _settings(hyperparameters: "Mapping[str, Any]") -> str | None:
+def _settings(method: "MethodRecord") -> str | None:
     """What a method was told, in one line; long lists are in the JSON document."""
+    told = {_ALLOWED, *(("members", "weights") if members(method) else ())}
     plain = {
         name: value
-        for name, value in hyperparameters.items()
-        if isinstance(value, str | int | float) or (name != _ALLOWED and _is_short(value))
+        for name, value in method.hyperparameters.items()
+        if isinstance(value, str | int | float) or (name not in told and _is_short(value))
     }
     return ", ".join(f"{name} {_setting(value)}" for name, value in plain.items())[:TEXT] or None
 
@@ -220,10 +219,6 @@ def _allowed(hyperparameters: "Mapping[str, Any]") -> str | None:
     return "conflicts: " + ("; ".join([*shown, *more]) or "none was found")
 
 
-def _digest(digest: str | None) -> str | None:
-    return digest and f"sha256:{digest[:12]}"
-
-
 def _show_requests(app: App, patch: "Patch") -> None:
     app.output.line()
     app.output.table(
@@ -237,14 +232,16 @@ def _show_requests(app: App, patch: "Patch") -> None:
 
 def _show_operations(app: App, patch: "Patch") -> None:
     app.output.line()
-    app.output.table(
-        ["tensor", "operation", "size", "norm", "of the weight's"],
-        [
-            [name, record.kind, record.size, record.norm, f"{record.relative_norm:.1%}"]
-            for name, records in patch.manifest.operations.items()
-            for record in records
-        ],
-    )
+    found = patch.manifest.operations
+    rows = [
+        [name, operation(one.kind, one.size), *norms(one.kind, one.norm, one.relative_norm)]
+        for name in sorted(found, key=natural)
+        for one in found[name]
+    ]
+    columns = ["tensor", "operation", "norm", "of the weight's"]
+    tensor_table(app.output, columns, rows[:TENSORS])
+    if len(rows) > TENSORS:
+        app.output.line(f"… and {len(rows) - TENSORS} more; --json has them")
 
 
 def _score_to_json(info: "EvaluationInfo") -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Deltas are stacked side by side, U [out, R] and V [in, R] of their thin SVDs for the sum of ranks R.
 The blocks of UᵀU and VᵀV then hold what every pair needs: ⟨Δ₁, Δ₂⟩ = ⟨S₁(U₁ᵀU₂)S₂, V₁ᵀV₂⟩,
 φ = ‖V₁ᵀV₂‖² / min(r, s), and K·V·S the size of what each moves at each key K [N, in]. All are
-products of vectors of length 1, for which float32 is enough.
+products of vectors of length 1, for which float32 is enough. All are of the low-rank terms alone:
+the cosine, too, which a correction of 1 % moves by 0.02 at most.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..format.patch import Patch
-from ..operations.base import Operation
 from .interference import TINY, Kept
 from .measures import MAX_RANK, Delta, chance, excess
 from .orientation import KEYS, kept_array
-from .spectrum import Matrix, Spectrum, is_lowrank
+from .spectrum import Matrix, Spectrum
 
 Single = NDArray[np.float32]
 
@@ -88,7 +88,8 @@ def _by_shape(patches: Sequence[Patch], tensor: str) -> dict[tuple[int, ...], li
     found: dict[tuple[int, ...], list[int]] = {}
     for number, patch in enumerate(patches):
         operations = patch.operations.get(tensor, ())
-        if operations and is_lowrank(operations) and _rank(operations) <= MAX_RANK:
+        rank = Delta(patch, tensor).rank if operations else None
+        if rank is not None and rank <= MAX_RANK:
             found.setdefault(operations[0].shape, []).append(number)
     return found
 
@@ -98,11 +99,11 @@ def _groups(patches: Sequence[Patch], tensor: str, alike: Sequence[int]) -> Iter
     group: list[int] = []
     columns = numbers = keys = 0
     for number in alike:
-        operations = patches[number].operations[tensor]
-        rank = _rank(operations)
+        delta = Delta(patches[number], tensor)
+        rank = delta.rank or 0
         kept = kept_array(patches[number], tensor, KEYS)
         more = 0 if kept is None else len(kept)
-        size = rank * sum(operations[0].shape)
+        size = rank * sum(delta.operations[0].shape)
         if group and (
             columns + rank > MAX_COLUMNS or numbers + size > MAX_NUMBERS or keys + more > MAX_KEYS
         ):
@@ -112,10 +113,6 @@ def _groups(patches: Sequence[Patch], tensor: str, alike: Sequence[int]) -> Iter
         columns, numbers, keys = columns + rank, numbers + size, keys + more
     if group:
         yield group
-
-
-def _rank(operations: Sequence[Operation]) -> int:
-    return sum(each.size for each in operations)
 
 
 def _stacked(patches: Sequence[Patch], tensor: str, group: Sequence[int]) -> _Stack:

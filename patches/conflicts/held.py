@@ -14,8 +14,8 @@ SAME_DELTA = "both hold the same delta"
 def held_twice(patches: Sequence[Patch]) -> dict[tuple[int, int], str]:
     """The pairs, by number, of patches that hold the same delta, and how that is known.
 
-    A sum keeps the digests of the deltas it holds. What is composed in another way, by weights or
-    by TIES, names its members only as parents.
+    A sum keeps the digests of the deltas it holds. Where it weights them, and where it is composed
+    in another way, as by TIES, it names its members only as parents.
     """
     found = dict.fromkeys(_sharing([sources(patch) for patch in patches]), SAME_DELTA)
     members = _members(patches)

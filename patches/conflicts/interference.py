@@ -13,7 +13,7 @@ import numpy as np
 from ..format.patch import Patch
 from ..operations.lowrank import LowRank
 from .orientation import KEYS, RESIDUALS, StoredEdit, is_transposed, kept_array, moved
-from .spectrum import Matrix, is_lowrank
+from .spectrum import Matrix, lowrank_terms
 
 TINY = 1e-30
 """The size of a residual of zeros: whatever moves its answer, moves it without end."""
@@ -41,8 +41,9 @@ def kept(patch: Patch, tensor: str) -> Kept | None:
     if sorted(shape) != sorted((keys.shape[1], residuals.shape[1])):
         return None
     keys, residuals = keys.astype(np.float64), residuals.astype(np.float64)
-    if is_lowrank(operations):
-        transposed = is_transposed([StoredEdit(*_factors(operations), keys, residuals)])
+    terms = lowrank_terms(operations)
+    if terms is not None:
+        transposed = is_transposed([StoredEdit(*_factors(terms), keys, residuals)])
     else:
         transposed = shape != (residuals.shape[1], keys.shape[1])
     return Kept(keys, np.maximum(np.linalg.norm(residuals, axis=1), TINY), transposed)
@@ -52,13 +53,13 @@ def interference(edit: Patch, victim: Patch, tensor: str) -> float | None:
     """How far `edit` moves what `victim` wrote: largest ‖Δk‖ / ‖r‖ over the victim's keys.
 
     None if the victim kept no keys [N, in] and residuals [N, out] that fit, or the edit is not
-    low-rank.
+    low-rank but for a small correction, which is left out.
     """
-    operations = edit.operations[tensor]
+    terms = lowrank_terms(edit.operations[tensor])
     found = kept(victim, tensor)
-    if found is None or not is_lowrank(operations):
+    if found is None or terms is None:
         return None
-    return crossed(operations, found)
+    return crossed(terms, found)
 
 
 def crossed(edit: Sequence[LowRank], victim: Kept) -> float:

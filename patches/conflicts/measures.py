@@ -9,8 +9,9 @@ import numpy as np
 from ..format.patch import Patch
 from ..inner_products import cosine
 from ..operations.base import Operation
+from ..operations.lowrank import LowRank
 from .interference import Kept, crossed, interference, kept
-from .spectrum import Matrix, Spectrum, is_lowrank, spectrum
+from .spectrum import Matrix, Spectrum, lowrank_terms, spectrum
 
 __all__ = ["Measures", "compare", "interference", "measure", "measures"]
 
@@ -22,7 +23,8 @@ MAX_RANK = 512
 class Measures:
     """Two deltas on one tensor. None where a measure says nothing of these operations.
 
-    `cosine` of the angle between them (Ilharco et al. 2023, arXiv:2212.04089). `interference`: the
+    All but `cosine` and `common_entries` are of the low-rank terms, see `lowrank_terms`. `cosine`
+    of the angle between them (Ilharco et al. 2023, arXiv:2212.04089). `interference`: the
     worse of the two directions. `input_overlap` and `output_overlap`: φ of what they read and of
     what they write, 0 to 1 (Hu et al. 2021, arXiv:2106.09685, section 7.2); `input_angle` and
     `output_angle` the largest cosine of a principal angle between these spaces. `input_excess` and
@@ -57,19 +59,22 @@ class Delta:
         """The operations; raises as `Patch.operations`."""
         return self.patch.operations[self.tensor]
 
+    @cached_property
+    def lowrank(self) -> Sequence[LowRank] | None:
+        """The low-rank terms, without a small correction of them; None if there is more."""
+        return lowrank_terms(self.operations)
+
     @property
     def rank(self) -> int | None:
-        """The sum of the ranks; None if not all operations are low-rank."""
-        found = self.operations
-        return sum(each.size for each in found) if is_lowrank(found) else None
+        """The sum of the ranks of the low-rank terms; None if there is more."""
+        return None if self.lowrank is None else sum(each.size for each in self.lowrank)
 
     @cached_property
     def spectrum(self) -> Spectrum | None:
-        """The thin SVD; None if not all operations are low-rank, or with a rank over MAX_RANK."""
-        found = self.operations
-        if not is_lowrank(found) or sum(each.size for each in found) > MAX_RANK:
+        """The thin SVD of the low-rank terms; None if there is more, or a rank over MAX_RANK."""
+        if self.lowrank is None or self.rank is None or self.rank > MAX_RANK:
             return None
-        return spectrum(found)
+        return spectrum(self.lowrank)
 
     @cached_property
     def kept(self) -> Kept | None:
@@ -152,10 +157,9 @@ def _listed(operations: Sequence[Operation]) -> Matrix | None:
 
 
 def _moves(edit: Delta, victim: Delta) -> float | None:
-    operations = edit.operations
-    if victim.kept is None or not is_lowrank(operations):
+    if victim.kept is None or edit.lowrank is None:
         return None
-    return crossed(operations, victim.kept)
+    return crossed(edit.lowrank, victim.kept)
 
 
 def _worst(found: Sequence[float | None]) -> float | None:

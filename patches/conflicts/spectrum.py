@@ -6,18 +6,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..operations.base import Operation
 from ..operations.lowrank import LowRank
+from ..operations.sparse import Sparse
 
 Matrix = NDArray[np.float64]
 
 TOLERANCE = 2.0**-20
 """Singular values this small beside the largest are rounding of the grid (2^-22), not a rank."""
+
+CORRECTION = 0.01
+"""Entries whose norm is at most this part of the low-rank terms' are a correction of them, as
+`extract` adds one so that the rounded weights are the very ones it was given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +46,18 @@ class Spectrum:
         return float(np.linalg.norm(self.s))
 
 
-def is_lowrank(operations: Sequence[Operation]) -> TypeGuard[Sequence[LowRank]]:
-    """Whether all operations are low-rank terms, so that factors say everything of their sum."""
-    return all(isinstance(operation, LowRank) for operation in operations)
+def lowrank_terms(operations: Sequence[Operation]) -> list[LowRank] | None:
+    """The low-rank terms, if their factors say what there is to say of the sum of all operations.
+
+    That is if all others are `sparse` and no more than a CORRECTION. Else None.
+    """
+    terms = [each for each in operations if isinstance(each, LowRank)]
+    rest = [each for each in operations if not isinstance(each, LowRank)]
+    if not terms or not all(isinstance(each, Sparse) for each in rest):
+        return None
+    if rest and sum(each.norm() for each in rest) > CORRECTION * _norm(terms):
+        return None
+    return terms
 
 
 def spectrum(operations: Sequence[LowRank]) -> Spectrum:
@@ -64,6 +77,15 @@ def spectrum(operations: Sequence[LowRank]) -> Spectrum:
     largest = max(float(s[0]), float(np.max(np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=1))))
     kept = int(np.sum(s > TOLERANCE * largest))
     return Spectrum(q_a @ x[:, :kept], s[:kept], q_b @ yt[:kept].T)
+
+
+def _norm(terms: Sequence[LowRank]) -> float:
+    """Frobenius norm of the sum."""
+    if len(terms) == 1:
+        return terms[0].norm()
+    a = np.concatenate([each.a[:] for each in terms], axis=1)
+    b = np.concatenate([each.b[:] for each in terms], axis=0)
+    return LowRank(a, b).norm()
 
 
 def _of_one(a: Matrix, b: Matrix) -> Spectrum:

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click import unstyle
 from pages import commands, snippets
 from small_models import save_small_llama
-from weightpatch.cli.commands.check import refuse_conflicts
+from weightpatch.cli.commands.check import refuse_conflicts, verdict
+from weightpatch.cli.finding_table import finding_rows, finding_table
 from weightpatch.cli.output import Output
 from weightpatch.cli.overview import overview, overview_json
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.conflicts.findings import Finding
+from weightpatch.patches.conflicts.report import Report
 from weightpatch.patches.errors import ConflictFound
 from weightpatch.patches.format.patch import Patch
 from weightpatch.patches.requests import EditRequest, Probe
@@ -77,7 +80,7 @@ def test_many_patches_are_shown_by_their_worst_pairs(desk, crowd):
     said = desk.ok("check", *crowd, "--matrix")
     assert "the worst pairs" in said
     assert "1 acme/p00@1" not in said
-    assert "of which the 50 gravest are shown" in said
+    assert "the 50 gravest rows are shown" in said
 
 
 def test_patches_that_do_not_meet_have_no_numbers(desk, pico):
@@ -85,7 +88,7 @@ def test_patches_that_do_not_meet_have_no_numbers(desk, pico):
     requests = [EditRequest("{} is", "it", "so")]
     other = pico.patch(desk.base, "acme/up", operations=up, requests=requests)
     said = desk.ok("check", desk.exchange / "acme" / "one" / "v1", folder(other), "--matrix")
-    assert "no two of them change the same tensor" in said
+    assert "no tensor has low-rank deltas of two of them to compare" in said
 
 
 def test_pairs_that_were_not_compared_are_not_said_to_fit(desk, pico):
@@ -101,10 +104,12 @@ def test_pairs_that_were_not_compared_are_not_said_to_fit(desk, pico):
         for number in range(30)
     ]
     said = desk.ok("check", *patches)
-    assert "no conflict found; 135 pairs of deltas were not compared" in said
+    assert said.splitlines()[-1].startswith("no conflict found; ")
+    assert "; 135 pairs of deltas were not compared" in said
     assert "they can be used together" not in said
     assert desk.json("check", *patches)["left_out"]["not compared"] == 135
-    said = desk.ok("check", *patches, "--threshold", "cosine_conflict=0.99")
+    never = ("cosine_conflict=0.99", "cosine=1")
+    said = desk.ok("check", *patches, *(word for each in never for word in ("--threshold", each)))
     assert "no conflict: they can be used together" in said
 
 
@@ -114,9 +119,82 @@ def test_a_matrix_is_shown_as_it_was_computed(capsys):
     cosine = np.array([[nan, 0.25], [0.25, nan]], np.float32)
     found = {"interference": nothing, "cosine": cosine, "overlap": nothing}
     overview(Output(as_json=False), labels, found)
-    assert "0.25" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert [line.split()[-2:] for line in said.splitlines()[-2:]] == [["·", "0.25"], ["0.25", "·"]]
     document = overview_json(labels, found)
     assert document["matrix"]["cosine"] == [[None, 0.25], [0.25, None]]
+
+
+def test_what_was_not_measured_is_not_the_diagonal(capsys):
+    square = np.full((3, 3), nan, np.float32)
+    square[0, 1] = square[1, 0] = 0.5
+    overview(Output(as_json=False), ["a", "b", "c"], {"cosine": square})
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["3", "c", "-", "-", "·"]
+
+
+def test_warnings_are_said_with_the_verdict():
+    weights = Finding("weights", "warning", ("a", "b"), "down", "both change it", {"cosine": 0.2})
+    facts = Finding("facts", "warning", ("a", "b"), "France", "both are about it")
+    alone = verdict(Report([weights]), on_a_base=False, asked=False)
+    assert alone == "no conflict; 1 warning says what may suffer; try --behaviour"
+    for found, asked in (([weights], True), ([facts, weights], False)):
+        said = verdict(Report(found), on_a_base=False, asked=asked)
+        assert said.endswith("what may suffer")
+    assert verdict(Report([]), on_a_base=False, asked=False).endswith("used together")
+
+
+def test_bases_that_may_differ_are_no_warning_of_what_suffers():
+    apart = Finding("weights", "warning", ("a", "b"), "base", "made for different bases")
+    said = verdict(Report([apart]), on_a_base=False, asked=False)
+    assert said == "no conflict, if one base fits all of them"
+
+
+def test_a_row_stands_for_all_tensors_of_a_pair(stocked, pico):
+    operations = [
+        {pico.DOWN: [pico.lowrank((6, 10), seed=1)], pico.UP: [pico.lowrank((10, 6), seed=2)]},
+        {pico.DOWN: [pico.lowrank((6, 10), seed=3)], pico.UP: [pico.lowrank((10, 6), seed=2)]},
+    ]
+    patches = [
+        folder(
+            pico.patch(
+                stocked.base,
+                f"acme/wide{number}",
+                operations=each,
+                requests=[EditRequest("{} is", f"subject {number}", "it")],
+            )
+        )
+        for number, each in enumerate(operations)
+    ]
+    every = ("--threshold", "cosine=0")
+    found = stocked.json("check", *patches, *every)
+    assert len(found["findings"]) == 2
+    said = stocked.ok("check", *patches, *every)
+    (row,) = [line for line in said.splitlines() if line.startswith("WARNING")]
+    assert (
+        f"{pico.UP} and 1 more tensor   both change this tensor, cosine of the two deltas +1.000"
+        in row
+    )
+    assert all(line == line.rstrip() for line in said.splitlines())
+    assert "no conflict; 2 warnings say what may suffer" in said
+
+
+def test_findings_fit_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    tensor = "model.layers.3.mlp.down_proj.weight"
+    sentence = "both change this tensor, cosine of the two deltas +0.098; " * 3
+    pair = ("acme/job-x@1", "acme/darrieux@4")
+    found = [Finding("weights", "warning", pair, tensor, sentence, {"cosine": 0.1})]
+    finding_table(Output(as_json=False), finding_rows(found))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "WARNING   weights   acme/job-x@1 + acme/darrieux@4"
+    assert lines[1].startswith(f"  {tensor}: both change")
+    monkeypatch.setenv("COLUMNS", "160")
+    finding_table(Output(as_json=False), finding_rows(found))
+    lines = unstyle(capsys.readouterr().out).splitlines()
+    assert lines[0].split() == ["level", "between", "where", "finding"]
+    assert max(map(len, lines)) <= 160
 
 
 def test_a_refusal_says_what_to_do_next():

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 from weightpatch.patches.requests import EditRequest, Probe
 
 HOSTILE = EditRequest("The \x1b[2J\ncapital of {} is", "France", "\x9b2JLyon")
@@ -25,6 +26,26 @@ def test_a_version_and_itself(stocked):
     page = stocked.ok("diff", "acme/one", "acme/one@1")
     assert page.startswith("the same delta, the same requests, the same base\n")
     assert "same" in page.splitlines()[-1]
+
+
+def test_the_same_operations_in_another_file(desk, pico):
+    kept = {f"{pico.DOWN}::aux.keys": np.ones((1, 10), np.float32)}
+    first = pico.patch(desk.base, "acme/first")
+    second = pico.patch(desk.base, "acme/kept", auxiliary=kept)
+    page = desk.ok("diff", folder(first), folder(second))
+    assert page.startswith("the same operations in another file, the same requests")
+    document = desk.json("diff", folder(first), folder(second))
+    assert (document["same_delta"], document["same_operations"]) == (False, True)
+
+
+def test_new_values_have_no_norm_of_a_change(desk, listed):
+    page = desk.ok("diff", desk.exchange / "acme/one/v1", listed)
+    (row,) = [line.split() for line in page.splitlines() if "replace" in line]
+    assert row[2:] == ["replace", "4", "values", "-", "-"]
+
+
+def test_the_help_explains_what_stands_in_place_of_a_cosine(desk):
+    assert '"same"' in desk.ok("diff", "--help")
 
 
 def test_requests_that_only_one_has_are_shown(stocked):

@@ -1,5 +1,8 @@
 """extract, as a user types it."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,30 @@ def test_the_same_twice_is_refused_and_stores_nothing(stocked):
 def test_a_base_that_cannot_be_scored_is_refused_before_the_work(stocked, edited):
     said = stocked.fails(1, "E_CHECKPOINT", "extract", stocked.base.path, edited, *NAME, *REQUEST)
     assert "config.json" in said
+
+
+KILLED = """
+import os, signal, sys
+from weightpatch.cli.start import console
+from weightpatch.patches.extraction import extract
+
+def kill(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+extract.write_draft = kill
+console()
+"""
+
+
+def test_what_a_killed_run_left_is_gone_after_the_next(stocked, edited, tmp_path, monkeypatch):
+    cache = tmp_path / "home" / "cache"
+    monkeypatch.setenv("WEIGHTPATCH_HOME", str(tmp_path / "home"))
+    arguments = ("extract", stocked.base.path, edited, *NAME, *REQUEST, "--no-eval")
+    run = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)], check=False)
+    assert run.returncode == -signal.SIGKILL
+    assert [path.is_dir() for path in cache.glob(".draft*")].count(True) == 1
+    stocked.ok(*arguments)
+    assert not list(cache.glob(".draft*"))
 
 
 @pytest.fixture

@@ -23,6 +23,12 @@ def test_parents_stand_above_and_children_below(family):
     assert lines[1].startswith("  ")
 
 
+def test_each_version_stands_with_its_method_and_base(family):
+    lines = family.ok("lineage", "acme/both").splitlines()
+    assert all(line.endswith("rome on base") for line in lines[:2])
+    assert "compose on base" in lines[2]
+
+
 def test_as_json_it_is_nodes_and_edges(family):
     document = family.json("lineage", "acme/both")
     assert document["schema"] == "weightpatch.lineage/1"
@@ -39,7 +45,7 @@ def test_as_a_graph(family):
     graph = family.ok("lineage", "acme/both", "--dot")
     assert graph.startswith("digraph lineage {")
     assert graph.count("->") == 2
-    assert 'label="acme/one@1"' in graph
+    assert r'label="acme/one@1\nrome on base"' in graph
 
 
 def test_it_says_when_there_is_more(family):

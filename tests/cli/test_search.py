@@ -21,6 +21,17 @@ def test_a_base_is_a_name_or_the_weights_in_a_folder(stocked, pico):
     assert found(stocked, "--base", pico.base("other", seed=1).path) == []
 
 
+def test_bases_are_shown_where_they_differ(stocked, pico, tmp_path):
+    assert stocked.ok("list").split()[1] == "method"
+    assert "base" not in stocked.ok("list").splitlines()[0].split()
+    with Registry.open(home=tmp_path / "home", actor="tester") as registry:
+        registry.admit(pico.patch(pico.base("elsewhere", seed=3), "acme/three"))
+    for arguments in (["list"], ["search", "acme"]):
+        head, _, *rows = stocked.ok(*arguments).splitlines()
+        assert "base" in head.split()
+        assert [row.split()[2] for row in rows] == ["elsewhere", "base", "base"]
+
+
 def test_the_note_below_a_page_shows_the_next_one(stocked):
     page = stocked.run("list", "--limit", "1")
     assert "acme/two@1" in page.stdout

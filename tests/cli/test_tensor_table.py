@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from weightpatch.cli.output import Output
 from weightpatch.cli.tensor_table import (
     fits,
+    natural,
     norm,
+    norms,
     operation,
     percentage,
     shortened,
@@ -104,3 +106,15 @@ def test_small_numbers_do_not_become_zero():
     assert percentage(0.0000123) == "0.00123%"
     assert percentage(0.716) == "71.6%"
     assert percentage(14.004) == "1400%"
+
+
+def test_layer_2_comes_before_layer_10():
+    names = [DOWN.format(number) for number in (10, 2, 1, 11)]
+    assert sorted(names, key=natural) == [DOWN.format(number) for number in (1, 2, 10, 11)]
+    assert sorted(["2.a", "a.2", ""], key=natural) == ["", "2.a", "a.2"]
+
+
+@pytest.mark.parametrize("kind", ["replace", "widen"])
+def test_the_norm_of_new_values_says_nothing_of_the_change(kind: str):
+    assert norms(kind, 20.0, 1.0) == [None, None]
+    assert norms("dense", 20.0, 0.5) == ["20", "50%"]

@@ -96,6 +96,31 @@ def test_a_replaced_tensor_has_no_cosine_but_may_have_the_same_result(pico):
     assert not found.same_delta
 
 
+def test_the_same_operations_may_lie_in_another_file(pico):
+    edit = pico.lowrank((6, 10))
+    first, second = pair(pico, {pico.DOWN: [edit]}, {pico.DOWN: [edit]})
+    third = pico.patch(
+        pico.base("other", seed=5),
+        "acme/three",
+        operations={pico.DOWN: [edit]},
+        auxiliary={f"{pico.DOWN}::aux.keys": np.ones((1, 10), np.float32)},
+    )
+    assert diff(first, second).same_operations
+    found = diff(first, third)
+    assert found.same_operations
+    assert not found.same_delta
+    assert not found.tensors[0].same_result
+
+
+def test_one_entry_makes_other_operations(pico):
+    values = np.zeros(6, np.float32)
+    other = values.copy()
+    other[5] = -0.0
+    values[0] = other[0] = 1
+    first, second = pair(pico, {pico.NORM: [Dense(values)]}, {pico.NORM: [Dense(other)]})
+    assert not diff(first, second).same_operations
+
+
 def test_opposite_edits_have_a_cosine_of_minus_one(pico):
     edit = pico.lowrank((6, 10))
     first, second = pair(pico, {pico.DOWN: [edit]}, {pico.DOWN: [LowRank(-edit.a, edit.b)]})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from weightpatch.patches.conflicts.matrix import matrix
 from weightpatch.patches.conflicts.measures import (
     chance,
     common_entries,
@@ -13,7 +14,7 @@ from weightpatch.patches.conflicts.measures import (
     overlap,
     principal_cosines,
 )
-from weightpatch.patches.conflicts.spectrum import spectrum
+from weightpatch.patches.conflicts.spectrum import CORRECTION, lowrank_terms, spectrum
 from weightpatch.patches.operations.lowrank import LowRank
 from weightpatch.patches.operations.sparse import Sparse
 
@@ -159,3 +160,53 @@ def test_entries_in_common_are_a_part_of_the_fewer(pico):
     )
     assert common_entries([one], [other]) == pytest.approx(2 / 3)
     assert common_entries([one], [pico.dense((9,))]) is None
+
+
+def small(operation: Sparse, scale: float) -> Sparse:
+    values = (operation.listed.values[:] * scale).astype("<f4")
+    return Sparse.read({"indices": operation.listed.indices, "values": values}, operation.shape)
+
+
+def test_a_small_correction_hides_no_lowrank_delta(pico):
+    base, shape = pico.base(), (6, 10)
+    term, entries = pico.lowrank(shape, rank=2), pico.sparse(shape)
+    scale = CORRECTION * term.norm() / entries.norm()
+    random = np.random.default_rng(4)
+    kept = {
+        f"{pico.DOWN}::aux.keys": random.standard_normal((1, 10)).astype("<f4"),
+        f"{pico.DOWN}::aux.residuals": random.standard_normal((1, 6)).astype("<f4"),
+    }
+    victim = pico.patch(base, "acme/victim", seed=2, auxiliary=kept)
+
+    def measured(name: str, *more: Sparse):
+        return measure(
+            pico.patch(base, name, operations={pico.DOWN: [term, *more]}), victim, pico.DOWN
+        )
+
+    alone, corrected = measured("acme/alone"), measured("acme/job", small(entries, 0.99 * scale))
+    assert alone.interference is not None
+    for name in set(alone.numbers()) - {"cosine"}:
+        assert corrected.numbers()[name] == alone.numbers()[name], name
+    changed = measured("acme/more", small(entries, 1.01 * scale)).numbers()
+    assert set(changed) == {"cosine"}
+
+
+def test_a_correction_counts_in_the_cosine_of_two(pico):
+    base, shape = pico.base(), (6, 10)
+    term, entries = pico.lowrank(shape), pico.sparse(shape)
+    operations = [term, small(entries, 0.009 * term.norm() / entries.norm())]
+    one = pico.patch(base, operations={pico.DOWN: operations})
+    two = pico.patch(base, "acme/two", seed=2)
+    a, b = (dense(patch.operations[pico.DOWN]) for patch in (one, two))
+    expected = np.vdot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)
+    assert measure(one, two, pico.DOWN).cosine == pytest.approx(expected, abs=1e-9)
+    assert matrix([one, two])["cosine"][0, 1] == pytest.approx(expected, abs=0.02)
+
+
+def test_terms_that_cancel_have_nothing_to_correct(pico):
+    term = pico.lowrank((6, 10))
+    left = [term, LowRank(-term.a, term.b), small(pico.sparse((6, 10)), 1e-6)]
+    assert lowrank_terms(left) is None
+    assert lowrank_terms(left[:2]) == left[:2]
+    assert lowrank_terms([pico.dense((6, 10))]) is None
+    assert lowrank_terms([pico.sparse((6, 10))]) is None

@@ -24,7 +24,7 @@ lint: $(READY) ## check format, style and types
 	cd .cache/types && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
 		-m weightpatch -p weightpatch.patches -p weightpatch.registry -p weightpatch.migrations -p weightpatch.cli
 
-bench: $(READY) $(PEERS) $(MODEL) ## measure speed, side by side with others (30 minutes, 30 GB of disk)
+bench: $(READY) $(PEERS) $(MODEL) ## measure speed, side by side with others (45 minutes, 30 GB of disk)
 	$(BIN)/python benchmarks/arithmetic.py
 	$(BIN)/python benchmarks/rome.py $(MODEL)
 	$(BIN)/python benchmarks/apply.py $(MODEL) --table docs/performance.md

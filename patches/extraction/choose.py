@@ -35,13 +35,11 @@ def operations_between(base: Part, edited: Part, dtype: str) -> list[Operation]:
     if not base.shape:
         raise Unsupported("a tensor without axes cannot be patched")
     before, after = _in_memory(base, dtype), _in_memory(edited, dtype)
-    changed = np.flatnonzero(raw(before) != raw(after))
-    if not len(changed):
+    if np.array_equal(raw(before), raw(after)):
         return []
     _require_finite(before, dtype, what="base")
     _require_finite(after, dtype, what="edited")
-    plain = best_plain(before, after, dtype, changed)
-    del changed  # four times the size of the tensor
+    plain = best_plain(before, after, dtype)
     found = _lowrank(before, after, dtype, stored_bytes([plain])) or [plain]
     return found if _is_exact(before, after, dtype, found) else [Replace(after, None, after.shape)]
 
@@ -58,8 +56,9 @@ def _lowrank(base: Array, edited: Array, dtype: str, most: int) -> list[Operatio
     if best is None or stored_bytes(best) > _POOR * most:
         # Some tools round the delta to the weights' type before they add it.
         most = most if best is None else stored_bytes(best)
-        best = _from_boxes(base, edited, dtype, boxes.loosened(dtype), limit, most) or best
-    return best if best is not None and _is_exact(base, edited, dtype, best) else None
+        boxes = boxes.loosened(dtype)
+        best = _from_boxes(base, edited, dtype, boxes, limit, most) or best
+    return best
 
 
 def _is_exact(base: Array, edited: Array, dtype: str, operations: list[Operation]) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arithmetic.parallel import ordered
 from ..checkpoints.checkpoint import Checkpoint, TensorInfo
+from ..digests import file_stamp
 from ..errors import CheckpointRefused, Unsupported
 from ..stored_array import Part, StoredArray, block_rows
 from .pairing import pairs, told
@@ -32,11 +33,14 @@ class Edited(Protocol):
     def part(self, name: str) -> Part:
         """The bits of a tensor, of the base's type; raises NonFinite if they do not fit it."""
 
+    def again(self) -> "Edited | None":
+        """The model and its base as they are now; None if no file was touched since."""
+
 
 class EditedCheckpoint:
     """A checkpoint beside the base that it was made from.
 
-    Raises CheckpointRefused for other tensors, or others types; Unsupported if it is quantised.
+    Raises CheckpointRefused for other tensors, or other types; Unsupported if it is quantised.
     """
 
     def __init__(self, base: Checkpoint, edited: Checkpoint) -> None:
@@ -63,6 +67,20 @@ class EditedCheckpoint:
     def part(self, name: str) -> StoredArray:
         """The bits, still in their file; raises Unsupported for a type that cannot be patched."""
         return self._edited.array(self._names[name])
+
+    def again(self) -> "EditedCheckpoint | None":
+        """Both folders opened once more; None if no file was touched since."""
+        both = self._base, self._edited
+        if all(map(is_untouched, both)):
+            return None
+        return EditedCheckpoint(*(Checkpoint.open(one.path, id=one.id) for one in both))
+
+
+def is_untouched(checkpoint: Checkpoint) -> bool:
+    """Whether the files of a checkpoint are those that were opened, by their times."""
+    return all(
+        file.exists() and file_stamp(file) == stamp for file, stamp in checkpoint.stamps.items()
+    )
 
 
 def _same_bytes(one: TensorInfo, other: TensorInfo) -> bool:

@@ -71,6 +71,7 @@ class _Step:
         self._upper = np.triu_indices(len(b))
         self._products = np.ascontiguousarray((b[self._upper[0]] * b[self._upper[1]]).T)
 
+    @np.errstate(over="ignore")
     def __call__(self, a: Array, centre: Array, radius: Array) -> Array:
         """The rows after the step, or as they were where it leads nowhere."""
         radius = radius + self._softness

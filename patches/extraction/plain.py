@@ -3,17 +3,21 @@
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
+
 from ..operations.base import Array, Operation
 from ..operations.dense import Dense
 from ..operations.entries import Entries
 from ..operations.replace import Replace
 from ..operations.sparse import Sparse
-from .reaching import addends, narrowest
+from .reaching import addends, narrowest, raw
 
 OVERHEAD = 128
 """Bytes that an array takes in the header of a delta file, about."""
 
 _MAX_I32 = 2**31
+_ENTRY_BYTES = 6
+"""Of a listed entry, its index and its value, at least."""
 
 
 def stored_bytes(operations: Sequence[Operation]) -> int:
@@ -22,14 +26,16 @@ def stored_bytes(operations: Sequence[Operation]) -> int:
     return sum(part.nbytes + OVERHEAD for part in parts)
 
 
-def best_plain(base: Array, edited: Array, dtype: str, changed: Array) -> Operation:
+def best_plain(base: Array, edited: Array, dtype: str) -> Operation:
     """The operation of fewest bytes that lists entries or gives all of them.
 
-    `base` and `edited` are bits of `dtype` in one shape, `changed` [N] the flat indices where they
-    differ, at least one. Of two that take the same bytes, a sum comes before new values, since
-    other sums can be added to it.
+    `base` and `edited` are bits of `dtype` in one shape, and differ. Of two that take the same
+    bytes, a sum comes before new values, since other sums can be added to it.
     """
-    listed = _listed(base, edited, dtype, changed)
+    differs = raw(base).reshape(-1) != raw(edited).reshape(-1)
+    if _ENTRY_BYTES * np.count_nonzero(differs) > edited.nbytes:
+        return _whole(base, edited, dtype)
+    listed = _listed(base, edited, dtype, np.flatnonzero(differs))
     if stored_bytes([listed]) <= 2 * base.size:
         return listed
     whole = _whole(base, edited, dtype)

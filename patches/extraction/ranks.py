@@ -11,7 +11,7 @@ Decomposition = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float
 """U [out, k], singular values [k] falling, Vᵀ [k, in]."""
 
 _ELEMENTS = 1 << 18
-_CANDIDATES = 2
+_CANDIDATES = 3
 _FALL = 1.05  # from the last value of a rank to the next, at least
 _SPARE = 8  # columns beyond those wanted, for accuracy
 _ROUNDS = 2

@@ -28,7 +28,7 @@ _SAMPLE = 7
 _POOR = 0.5
 """Share of the changed entries that the best rough fit leaves outside if there is no low rank."""
 
-_FITS = 3
+_FITS = 5
 
 _ENTRY_BYTES = 6
 _ENOUGH = 0.001
@@ -127,6 +127,7 @@ def _completed(
     completed = np.empty_like(boxes.centre)
     noise = random.random(boxes.shape, dtype=np.float32)
 
+    @np.errstate(over="ignore")  # a box so wide takes no part, as a weight of zero says
     def fill(some: slice) -> None:
         product, radius = a[some] @ b, boxes.radius[some]
         weight = 1 / (np.square(radius / typical) + 1)

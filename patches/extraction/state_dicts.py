@@ -5,6 +5,7 @@ the edited weights rounded to the checkpoint's type, as saving them in that type
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,13 @@ import numpy as np
 from ..arithmetic import dtypes
 from ..checkpoints.checkpoint import Checkpoint, TensorInfo
 from ..draft import Origin
-from ..errors import BaseMismatch, TargetExists, WeightpatchError
+from ..errors import BaseMismatch, TargetExists
 from ..format.patch import Draft
 from ..operations.base import Array
 from ..progress import Progress, silent
 from ..requests import EditRequest
 from ..tools import versions
-from .edited import untied
+from .edited import is_untouched, untied
 from .extract import METHOD, draft_of, method_record
 from .pairing import own_names, pairs
 from .tensors import HOLDS, plain, raw, require_plain, rounded, same_values
@@ -64,13 +65,11 @@ def draft_from(
     ]
     record = method_record(METHOD, {"made_by": made_by} if made_by else {}, versions(["numpy"]))
     place = _empty(Path(folder))
-    try:
+    with ExitStack() as failed:
+        failed.callback(_clear, place)
         draft = draft_of(base, edited, place, asked, record, origin, progress)
-    except WeightpatchError:
-        for file in place.iterdir():
-            file.unlink()
-        raise
-    draft.as_patch()
+        draft.as_patch()
+        failed.pop_all()
     return draft
 
 
@@ -157,6 +156,10 @@ class EditedState:
             )
         return rounded(values, own, dtype, name)
 
+    def again(self) -> "EditedState | None":
+        """The same model, None if no file of its base was touched since."""
+        return None if is_untouched(self._base) else self
+
     def names(self) -> Sequence[str]:
         """The base's names of all tensors that are here."""
         return sorted(self._names)
@@ -183,3 +186,8 @@ def _empty(folder: Path) -> Path:
     if any(folder.iterdir()):
         raise TargetExists(f"{folder} is not empty", hint="give a new folder")
     return folder
+
+
+def _clear(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()

@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from operation_strategies import Bits, finite, sums
 from operation_strategies import dtypes as types
@@ -150,3 +150,38 @@ def test_tensors_of_two_shapes_are_refused() -> None:
 def test_a_tensor_without_axes_is_refused() -> None:
     with pytest.raises(Unsupported):
         operations_between(np.array(1.0, "<f4"), np.array(2.0, "<f4"), "F32")
+
+
+def lowrank_edit(seed: int, shape: tuple[int, int], values: np.ndarray, dtype: str) -> tuple:
+    """Weights, and the same with a delta of these singular values, as a merge would round it."""
+    random = np.random.default_rng(seed)
+    base = rounded(random.standard_normal(shape) / 8, dtype)
+    left, right = (
+        np.linalg.qr(random.standard_normal((length, len(values))))[0] for length in shape
+    )
+    return base, rounded(dtypes.widen(base, dtype) + (left * values) @ right.T, dtype)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_rank_is_found_behind_one_direction_that_rules(seed: int) -> None:
+    """As training makes them: the first singular value far above the others, which fade slowly."""
+    values = 0.3 * np.array([2.02, 0.28, 0.16, 0.11, 0.08, 0.06, 0.045, 0.036])
+    base, edited = lowrank_edit(seed, (96, 128), values, "BF16")
+    found = between(base, edited, "BF16")
+    assert "lowrank" in kinds(found)
+    assert stored_bytes(found) < 0.4 * base.nbytes
+
+
+@given(
+    st.tuples(st.integers(32, 96), st.integers(32, 96)),
+    st.integers(1, 3),
+    st.sampled_from(["BF16", "F16", "F32"]),
+    st.integers(0, 2**16),
+)
+@settings(deadline=None, max_examples=25)
+def test_low_rank_edits_come_back_from_rounded_weights(shape, rank, dtype, seed) -> None:
+    base, edited = lowrank_edit(seed, shape, np.linspace(1, 0.5, rank), dtype)
+    found = between(base, edited, dtype)
+    if dtype != "F32" and rank <= min(shape) // 16:
+        assert "lowrank" in kinds(found)
+    assert stored_bytes(found) <= base.nbytes + OVERHEAD

@@ -16,6 +16,7 @@ from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.draft import Origin
 from weightpatch.patches.errors import (
     CheckpointRefused,
+    DigestMismatch,
     InputError,
     LimitExceeded,
     NonFinite,
@@ -306,3 +307,48 @@ def test_a_rank_one_edit_of_a_real_model_costs_little(smollm2, tmp_path):
     found = require_round_trip(base, edited, tmp_path)
     assert found.manifest.operations[name][0].kind == "lowrank"
     assert found.manifest.files["delta.safetensors"].size < rows * columns * 2 / 20
+
+
+def rewriting(file: Path, tensors: dict):
+    """A callback of progress that writes other weights into a file once operations are sought."""
+
+    def told(what: str, done: int, _: int) -> None:
+        if (what, done) == ("finding operations", 1):
+            write_weights(file, tensors)
+
+    return told
+
+
+@pytest.mark.parametrize(
+    ("touched", "name"),
+    [("edited", Pico.DOWN), ("edited", Pico.NORM), ("base", Pico.NORM)],
+    ids=["read already", "the same as the base's", "the same as the edited one's"],
+)
+def test_a_checkpoint_that_changes_while_it_is_read_is_refused(pico, tmp_path, touched, name):
+    before, other = pico.tensors(), pico.tensors(seed=1)
+    after = {**before, pico.DOWN: other[pico.DOWN], pico.UP: other[pico.UP]}
+    base, edited = pico.base_of(before), pico.base_of(after, "edited")
+    now = {"base": before, "edited": after}[touched] | {name: pico.tensors(seed=2)[name]}
+    (file,) = {"base": base, "edited": edited}[touched].files
+    with pytest.raises(DigestMismatch, match="would not give the edited model"):
+        extracted(base, edited, tmp_path / "found", progress=rewriting(file, now))
+
+
+@pytest.mark.parametrize("touched", ["base", "edited"])
+def test_files_that_only_got_another_time_are_believed(pico, tmp_path, touched):
+    base, edited = pico.base(), pico.base("edited", seed=1)
+    tensors = {"base": pico.tensors(), "edited": pico.tensors(seed=1)}[touched]
+    (file,) = {"base": base, "edited": edited}[touched].files
+    assert extracted(base, edited, tmp_path / "found", progress=rewriting(file, tensors)).operations
+
+
+def test_an_edited_model_that_is_gone_meanwhile_is_refused(pico, tmp_path):
+    before, other = pico.tensors(), pico.tensors(seed=1)
+    base, edited = pico.base(), pico.base_of({**before, pico.UP: other[pico.UP]}, "edited")
+
+    def told(what: str, done: int, total: int) -> None:
+        if (what, done) == ("finding operations", total):
+            edited.files[0].unlink()
+
+    with pytest.raises(DigestMismatch, match="would not give the edited model"):
+        extracted(base, edited, tmp_path / "found", progress=told)

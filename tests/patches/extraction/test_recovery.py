@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from weightpatch.patches.arithmetic import dtypes
+from weightpatch.patches.extraction.choose import operations_between
 from weightpatch.patches.extraction.fitting import alternated, balanced
 from weightpatch.patches.extraction.intervals import Boxes
 from weightpatch.patches.extraction.recovery import outside, recovered
+from weightpatch.patches.summation import patched
 
 OUT, IN = 96, 160
 
@@ -59,3 +61,14 @@ def test_balanced_factors_have_the_same_product() -> None:
     left, right = balanced(a, b)
     assert np.allclose(left @ right, a @ b)
     assert np.allclose(np.linalg.norm(left, axis=0), np.linalg.norm(right, axis=1))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_weights_of_all_magnitudes_give_no_warning(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    base = random.integers(0, 1 << 16, (16, 12)).astype("<u2")
+    base[(base & 0x7F80) == 0x7F80] &= 0x3FFF
+    delta = np.outer(random.standard_normal(16), random.standard_normal(12))
+    edited = dtypes.narrow(dtypes.widen(base, "BF16") + delta, "BF16")
+    found = operations_between(base, edited, "BF16")
+    assert patched(base, "BF16", found).tobytes() == edited.tobytes()

@@ -12,9 +12,11 @@ from pico_fixtures import Pico, write_weights
 from transformers import AutoModelForCausalLM
 from weightpatch.patches.builds.apply import apply
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.draft import Origin
 from weightpatch.patches.errors import (
     BaseMismatch,
     CheckpointRefused,
+    DigestMismatch,
     ManifestError,
     NameRefused,
     NonFinite,
@@ -22,6 +24,7 @@ from weightpatch.patches.errors import (
     TooBig,
     Unsupported,
 )
+from weightpatch.patches.extraction.state_dicts import draft_from
 from weightpatch.patches.format.patch import Patch
 from weightpatch.registry.registry import Registry
 
@@ -218,3 +221,27 @@ def test_a_time_without_its_zone_is_refused(pico):
     given = {**GIVEN, "created": datetime(2026, 1, 31)}
     with pytest.raises(ManifestError, match="zone"):
         Patch.from_state_dicts(None, {}, pico.root / "patch", base=pico.base(), **given)
+
+
+@pytest.mark.parametrize(("name", "torn"), [(Pico.NORM, True), (Pico.DOWN, False)])
+def test_a_base_that_changes_meanwhile_is_refused_where_it_should_be_the_same(pico, name, torn):
+    """What the patch puts in the place of old bits it gives on the new base, too."""
+    base = pico.base(dtype="F32")
+    state = pico.tensors("F32") | {Pico.DOWN: pico.tensors("F32", seed=1)[Pico.DOWN]}
+    now = pico.tensors("F32") | {name: pico.tensors("F32", seed=2)[name]}
+
+    def told(what: str, done: int, _: int) -> None:
+        if (what, done) == ("finding operations", 0):
+            write_weights(base.files[0], now)
+
+    def draft():
+        origin = Origin("acme/found", author="ada", created="2026-01-31T12:00:00Z")
+        requests = GIVEN["requests"]
+        return draft_from(None, state, pico.root / "out", base, requests, origin, progress=told)
+
+    if torn:
+        with pytest.raises(DigestMismatch, match="would not give the edited model"):
+            draft()
+        assert not list((pico.root / "out").iterdir())
+    else:
+        assert list(draft().manifest.operations) == [Pico.DOWN]

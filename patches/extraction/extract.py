@@ -56,8 +56,10 @@ def extract(
 
     The two may be sharded differently. What is the same is compared and not kept; memory grows with
     the largest tensor that changed, to 11 to 16 times its bytes in bfloat16. Raises
-    CheckpointRefused if nothing differs, or more than weights does; ShapeMismatch unless shapes are the same or MLPs grew; Unsupported for quantised
-    weights and other types; NonFinite, TooBig, LimitExceeded, RequestRefused, and as `write_draft`.
+    CheckpointRefused if nothing differs, or more than weights does; ShapeMismatch unless shapes are
+    the same or MLPs grew; Unsupported for quantised weights and other types; NonFinite, TooBig,
+    LimitExceeded, RequestRefused, DigestMismatch if a checkpoint changes meanwhile, and as
+    `write_draft`.
     """
     base.require_unquantised()
     require_same_model(base, edited)

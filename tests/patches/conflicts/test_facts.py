@@ -183,4 +183,4 @@ def test_many_patches_with_many_subjects_in_common_are_quickly_related():
     statements = [Statements(f"acme/p{number}", subjects(number)) for number in range(200)]
     start = time.process_time()
     assert len(related(statements)) == 200 * 199 / 2
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 4

@@ -87,4 +87,4 @@ def test_long_phrases_are_quickly_looked_for_in_long_texts():
     text = " ".join(["word"] * 5000)
     start = time.process_time()
     assert len(list(phrases.within(text))) == len(range(1, MAX_WORDS + 1, 5))
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 4

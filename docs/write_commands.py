@@ -33,7 +33,15 @@ def render() -> str:
 
 
 def _help(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=name, max_content_width=WIDTH, terminal_width=WIDTH)
+    # Of its parent a command has these names; click keeps the first that it was asked with.
+    names = cli.context_settings["help_option_names"]
+    context = click.Context(
+        command,
+        info_name=name,
+        max_content_width=WIDTH,
+        terminal_width=WIDTH,
+        help_option_names=names,
+    )
     return f"```\n{command.get_help(context).rstrip()}\n```\n"
 
 

@@ -92,6 +92,32 @@ def publish_scored(
     return publish(registry, draft, model.checkpoint, evaluations), evaluations
 
 
+def publish_asked(
+    app: App,
+    registry: "Registry",
+    draft: "Draft",
+    checkpoint: "Checkpoint",
+    progress: Progress,
+    *,
+    device: str,
+    scored: bool,
+) -> "tuple[VersionInfo, tuple[Evaluation, ...]]":
+    """Publish a draft, scored on its own probes by the base's model, or without loading it."""
+    if not scored:
+        return registry.publish(draft), ()
+    from ..patches.checkpoints.models import load_model
+
+    return publish_scored(app, registry, draft, load_model(checkpoint, device=device), progress)
+
+
+def say_how_it_works(app: App, version: "VersionInfo", evaluations: "Sequence[Evaluation]") -> None:
+    """Warn of a version that does not do what it was made for, or say that it was not scored."""
+    if not evaluations:
+        app.output.line(f"not scored yet: weightpatch eval {version.label}")
+    elif evaluations[0].means()["reliability.exact-match"].after < 1:
+        app.output.note("warning: the patch does not give every target on its own prompt")
+
+
 def publish(
     registry: "Registry",
     draft: "Draft",

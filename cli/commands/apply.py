@@ -93,12 +93,10 @@ def _needed(
 
     None, if the new ones were made for the build as it is: they are added to it as to any base.
     """
-    from ...patches.builds.plan import are_made_for, needed
+    from ...patches.builds.plan import are_made_for, needed, new_patches
 
     if are_made_for(build, record, patches):
-        present = {applied.digest for applied in record.patches}
-        new = [patch for patch in patches if patch.digest not in present]
-        require_not_within(app, new, build)
+        require_not_within(app, new_patches(record, patches), build)
         return []
     given = {patch.digest for patch in patches}
     missing = [one for one in needed(record, patches) if one.digest not in given]

@@ -9,16 +9,13 @@ from ..app import App, matched
 from ..model_options import device_option, settings_of, settings_option
 from ..options import Parsed, declare
 from ..output import Output, counted, size
-from ..publishing import origin_of, origin_options, publish_scored, workplace
+from ..publishing import origin_of, origin_options, publish_asked, workplace
 from .check import refuse_conflicts
 
 if TYPE_CHECKING:
     from ...patches.checkpoints.checkpoint import Checkpoint
     from ...patches.composition.compose import Blend
-    from ...patches.evaluation.base import Evaluation
-    from ...patches.format.patch import Draft, Patch
-    from ...patches.progress import Progress
-    from ...registry.registry import Registry, VersionInfo
+    from ...patches.format.patch import Patch
 
 MERGES = ("sum", "ties", "dare", "resolve")
 _SHOWN = 10
@@ -95,7 +92,15 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
             checkpoint, patches, folder, origin, versions(["numpy"]), blend, progress=progress
         )
         found = draft.manifest
-        version, evaluations = _publish(app, registry, draft, checkpoint, options, progress)
+        version, evaluations = publish_asked(
+            app,
+            registry,
+            draft,
+            checkpoint,
+            progress,
+            device=options["device"],
+            scored=options["to_score"],
+        )
     app.remember(checkpoint, patches)
     sampled = found.method.sampled
     stored = found.files["delta.safetensors"].size
@@ -161,22 +166,6 @@ def _blend(
         options["compact"],
         allowed,
     )
-
-
-def _publish(
-    app: App,
-    registry: "Registry",
-    draft: "Draft",
-    checkpoint: "Checkpoint",
-    options: Mapping[str, Any],
-    progress: "Progress",
-) -> "tuple[VersionInfo, tuple[Evaluation, ...]]":
-    if not options["to_score"]:
-        return registry.publish(draft), ()
-    from ...patches.checkpoints.models import load_model
-
-    model = load_model(checkpoint, device=options["device"])
-    return publish_scored(app, registry, draft, model, progress)
 
 
 def _show(output: Output, sampled: Mapping[str, Any]) -> None:

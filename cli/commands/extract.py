@@ -9,7 +9,7 @@ from ..app import App
 from ..model_options import device_option
 from ..options import declare
 from ..output import TENSORS, counted, size
-from ..publishing import origin_of, origin_options, publish_scored, workplace
+from ..publishing import origin_of, origin_options, publish_asked, say_how_it_works, workplace
 from ..requests import request_options, requests_of, require_one_source
 from ..tensor_table import operation, percentage, tensor_table
 
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...patches.checkpoints.checkpoint import Checkpoint
-    from ...patches.evaluation.base import Evaluation
     from ...patches.extraction.summary import Share
-    from ...patches.format.patch import Draft
-    from ...patches.progress import Progress
-    from ...registry.registry import Registry, VersionInfo
 
 
 @declare(
@@ -67,15 +63,22 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
             base, edited, folder, requests, origin, versions(["numpy"]), progress=progress
         )
         found = shares(draft.as_patch())
-        version, evaluations = _publish(app, registry, draft, base, options, progress)
+        version, evaluations = publish_asked(
+            app,
+            registry,
+            draft,
+            base,
+            progress,
+            device=options["device"],
+            scored=not options["no_eval"],
+        )
+        if not evaluations:
+            app.remember(base, [registry.patch(f"sha256:{version.digest}")])
         delta = draft.manifest.files["delta.safetensors"].size
     details = {**_document(found, delta), "notes": notes, "left_out": left_out}
     app.announce("extract", version, evaluations, supersedes=origin.supersedes, details=details)
     _show(app, found, delta)
-    if not evaluations:
-        app.output.line(f"not scored yet: weightpatch eval {version.label}")
-    elif evaluations[0].means()["reliability.exact-match"].after < 1:
-        app.output.note("warning: the patch does not give every target on its own prompt")
+    say_how_it_works(app, version, evaluations)
 
 
 def _require_requests(options: dict[str, Any]) -> None:
@@ -94,24 +97,6 @@ def _require_model(base: "Checkpoint", *, scored: bool) -> None:
         from ...patches.checkpoints.models import outline
 
         outline(base)
-
-
-def _publish(
-    app: App,
-    registry: "Registry",
-    draft: "Draft",
-    base: "Checkpoint",
-    options: dict[str, Any],
-    progress: "Progress",
-) -> "tuple[VersionInfo, tuple[Evaluation, ...]]":
-    if not options["no_eval"]:
-        from ...patches.checkpoints.models import load_model
-
-        model = load_model(base, device=options["device"])
-        return publish_scored(app, registry, draft, model, progress)
-    version = registry.publish(draft)
-    app.remember(base, [registry.patch(f"sha256:{version.digest}")])
-    return version, ()
 
 
 def _document(found: "Sequence[Share]", delta: int) -> dict[str, Any]:

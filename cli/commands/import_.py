@@ -1,18 +1,15 @@
 """import: make a patch of an adapter that PEFT has trained."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..app import App
 from ..model_options import device_option
 from ..options import declare
-from ..publishing import origin_of, origin_options, publish_scored, workplace
+from ..publishing import origin_of, origin_options, publish_asked, say_how_it_works, workplace
 from ..requests import request_options, requests_of, require_one_source
-
-if TYPE_CHECKING:
-    from ...patches.evaluation.base import Evaluation
 
 SOURCES = ("peft",)
 
@@ -61,19 +58,17 @@ def command(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes
         for note in taken.notes:
             app.output.note(f"note: {note}")
         draft = draft_from_peft(folder, checkpoint, adapter, taken, requests, origin)
-        evaluations: tuple[Evaluation, ...] = ()
-        if options["no_eval"]:
-            version = registry.publish(draft)
-            patch = registry.patch(f"sha256:{version.digest}")
-        else:
-            from ...patches.checkpoints.models import load_model
-
-            model = load_model(checkpoint, device=options["device"])
-            version, evaluations = publish_scored(app, registry, draft, model, progress)
+        version, evaluations = publish_asked(
+            app,
+            registry,
+            draft,
+            checkpoint,
+            progress,
+            device=options["device"],
+            scored=not options["no_eval"],
+        )
+        if not evaluations:
+            app.remember(checkpoint, [registry.patch(f"sha256:{version.digest}")])
     details = {"left_out": left_out, "notes": list(taken.notes)}
     app.announce("import", version, evaluations, supersedes=origin.supersedes, details=details)
-    if not evaluations:
-        app.remember(checkpoint, [patch])
-        app.output.line(f"not scored yet: weightpatch eval {version.label}")
-    elif evaluations[0].means()["reliability.exact-match"].after < 1:
-        app.output.note("warning: the patch does not give every target on its own prompt")
+    say_how_it_works(app, version, evaluations)

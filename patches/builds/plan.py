@@ -85,7 +85,7 @@ def plan_on(
     if not are_made_for(checkpoint, record, patches):
         return plan_on_build(checkpoint, patches, base)
     _require_as_recorded(checkpoint)
-    found = plan(checkpoint, _new(record, patches))
+    found = plan(checkpoint, new_patches(record, patches))
     return replace(found, record=replace(found.record, under=record))
 
 
@@ -96,11 +96,12 @@ def _require_as_recorded(build: Checkpoint) -> None:
 
 def are_made_for(build: Checkpoint, record: BuildRecord, patches: Sequence[Patch]) -> bool:
     """Whether all of `patches` that are not in a build yet were made for it as it is."""
-    new = _new(record, patches)
+    new = new_patches(record, patches)
     return bool(new) and all(_is_made_for(build, record, patch) for patch in new)
 
 
-def _new(record: BuildRecord, patches: Sequence[Patch]) -> list[Patch]:
+def new_patches(record: BuildRecord, patches: Sequence[Patch]) -> list[Patch]:
+    """Those of `patches` that are not in a build yet."""
     present = {applied.digest for applied in record.patches}
     return [patch for patch in patches if patch.digest not in present]
 
@@ -131,7 +132,7 @@ def plan_on_build(
     _require_as_recorded(build)
     underlying = Underlying(build, base)
     record = underlying.record
-    new = _new(record, patches)
+    new = new_patches(record, patches)
     if not new:
         raise ConflictFound(
             f"{build.path} holds these patches already", hint="there is nothing to do"

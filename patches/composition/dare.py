@@ -14,14 +14,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..draft import OWN
 from ..methods.checks import LARGEST, require
-from ..terms import Term, sum_of
 from .auxiliary import stacked
 from .base import Merged, Work
-from .deltas import Deltas, deltas
+from .deltas import Deltas, merged_by_tensor
 from .drawing import is_dropped, key_of
-from .scratch import single, smallest
+from .scratch import single
 
 _MAX_SEED = 2**53 - 1
 
@@ -58,15 +56,11 @@ class Dare:
         λ / (1 - p) and rounded to float32. Raises Unsupported for parts that cannot be added,
         NonFinite, ConflictFound.
         """
-        sum_of(work.members)
-        terms: dict[str, list[Term]] = {}
-        tensors = work.tensors()
-        for number, tensor in enumerate(tensors):
-            work.progress("merging", number, len(tensors))
-            found = deltas(work, tensor, "DARE drops entries of deltas that are added")
-            merged = smallest(work, number, merged_rows(found, settings), found.shape)
-            if merged:
-                terms[tensor] = [Term(OWN, 0, merged)]
+        terms = merged_by_tensor(
+            work,
+            "DARE drops entries of deltas that are added",
+            lambda found: merged_rows(found, settings),
+        )
         auxiliary, left_out = stacked(work.members, work.weights)
         return Merged(terms, auxiliary, settings.seed, left_out)
 

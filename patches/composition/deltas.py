@@ -1,16 +1,18 @@
 """One member's delta on one tensor, read some rows at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..draft import OWN
 from ..format.patch import Patch
 from ..operations.base import Addend
 from ..stored_array import block_rows
+from ..terms import Term, sum_of
 from .base import Work, addends
-from .scratch import AT_ONCE, single
+from .scratch import AT_ONCE, single, smallest
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,3 +61,22 @@ def deltas(work: Work, tensor: str, why: str) -> Deltas:
         if (terms := addends(patch, tensor, why))
     ]
     return Deltas(tensor, found[0].terms[0].shape, found)
+
+
+def merged_by_tensor(
+    work: Work, why: str, rows: Callable[[Deltas], Iterable[NDArray[np.float32]]]
+) -> dict[str, list[Term]]:
+    """What `rows` makes, block by block, of the deltas on each tensor, in the fewest bytes.
+
+    Raises as `deltas`, and ConflictFound for members that cannot be summed.
+    """
+    sum_of(work.members)
+    terms: dict[str, list[Term]] = {}
+    tensors = work.tensors()
+    for number, tensor in enumerate(tensors):
+        work.progress("merging", number, len(tensors))
+        found = deltas(work, tensor, why)
+        merged = smallest(work, number, rows(found), found.shape)
+        if merged:
+            terms[tensor] = [Term(OWN, 0, merged)]
+    return terms

@@ -23,9 +23,7 @@ from ..stored_array import Part, StoredArray, blocks
 from ..terms import Term, sum_of
 from .auxiliary import stacked
 from .base import Merged, Work
-from .scratch import single, write_array
-
-_AT_ONCE = 1 << 18
+from .scratch import AT_ONCE, single, write_array
 
 
 @dataclass(frozen=True)
@@ -93,5 +91,5 @@ def weighted(operation: Operation, weight: float, work: Work, number: int, what:
 
 
 def _times(values: Part, weight: float, work: Work, number: int) -> StoredArray:
-    found = (single(wide(block), weight=weight) for block in blocks(values, _AT_ONCE))
+    found = (single(wide(block), weight=weight) for block in blocks(values, AT_ONCE))
     return write_array(work.file(number, "values"), found, values.shape)

@@ -15,13 +15,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..draft import OWN
 from ..methods.checks import LARGEST, require
-from ..terms import Term, sum_of
 from .auxiliary import stacked
 from .base import Merged, Work
-from .deltas import Deltas, deltas
-from .scratch import single, smallest
+from .deltas import Deltas, merged_by_tensor
+from .scratch import single
 from .trimming import count_kept, trim
 
 
@@ -54,15 +52,11 @@ class Ties:
         the order of the members' digests, and the result is rounded to float32. Raises Unsupported
         for parts that cannot be added, NonFinite, ConflictFound.
         """
-        sum_of(work.members)
-        terms: dict[str, list[Term]] = {}
-        tensors = work.tensors()
-        for number, tensor in enumerate(tensors):
-            work.progress("merging", number, len(tensors))
-            found = deltas(work, tensor, "TIES elects signs of deltas that are added")
-            merged = smallest(work, number, merged_rows(found, settings), found.shape)
-            if merged:
-                terms[tensor] = [Term(OWN, 0, merged)]
+        terms = merged_by_tensor(
+            work,
+            "TIES elects signs of deltas that are added",
+            lambda found: merged_rows(found, settings),
+        )
         auxiliary, left_out = stacked(work.members, work.weights)
         return Merged(terms, auxiliary, found=left_out)
 

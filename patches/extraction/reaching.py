@@ -72,8 +72,8 @@ def reached_by(
 
 
 def raw(bits: Array) -> Array:
-    """Bits as unsigned integers."""
-    return bits.view(np.uint16 if bits.itemsize == 2 else np.uint32)
+    """The bits as unsigned integers, so that NaN and both zeros compare."""
+    return bits.view(f"<u{bits.dtype.itemsize}")
 
 
 def narrowest(bits: Array, dtype: str) -> Array:

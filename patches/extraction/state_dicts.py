@@ -23,7 +23,8 @@ from ..tools import versions
 from .edited import is_untouched, untied
 from .extract import METHOD, draft_of, method_record
 from .pairing import own_names, pairs
-from .tensors import HOLDS, plain, raw, require_plain, rounded, same_values
+from .reaching import raw
+from .tensors import HOLDS, plain, require_plain, rounded, same_values
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,6 +8,7 @@ from ..arithmetic import dtypes
 from ..errors import NonFinite, Unsupported
 from ..operations.base import Array
 from ..stored_array import block_rows
+from .reaching import raw
 
 HOLDS = {
     "F64": {"F64", "F32", "F16", "BF16"},
@@ -84,8 +85,3 @@ def same_values(one: Any, other: Any) -> bool:  # noqa: ANN401 - any library's t
         return True
     (first, kind), (second, like) = plain(one), plain(other)
     return kind == like and np.array_equal(raw(first), raw(second))
-
-
-def raw(bits: Array) -> Array:
-    """The bits as unsigned integers, so that NaN and both zeros compare."""
-    return bits.view(f"<u{bits.dtype.itemsize}")

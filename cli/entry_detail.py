@@ -19,6 +19,8 @@ def told(entry: "LedgerEntry") -> str:
         return _with_reason(
             f"{_after_at(detail.get('alias'))}: {_moved(detail)}", detail.get("reason")
         )
+    if kind == "remote":
+        return str(detail.get("location") or "none")
     if "reason" in detail:
         state = detail.get("severity") or detail.get("state")
         return _with_reason(str(state or ""), detail["reason"])

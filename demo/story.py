@@ -105,15 +105,15 @@ def _ana_shares(story: Story) -> None:
     story.run("weightpatch list")
     story.run("weightpatch show ana/big-ben")
     story.chapter("ana", "She pushes them to a shared folder (the Hub would be `hf://`).")
-    story.run("weightpatch push ana/darrieux exchange")
-    story.run("weightpatch push ana/big-ben exchange")
+    story.run("weightpatch push ana/darrieux ./exchange")
+    story.run("weightpatch push ana/big-ben ./exchange")
 
 
 def _ben_uses(story: Story) -> None:
     story.chapter("ben", "Ben has the same model. He pulls both patches into his own registry.")
     story.run("weightpatch init")
-    story.run("weightpatch pull ana/darrieux exchange")
-    story.run("weightpatch pull ana/big-ben exchange")
+    story.run("weightpatch pull ana/darrieux ./exchange")
+    story.run("weightpatch pull ana/big-ben ./exchange")
     story.chapter("ben", "Do they clash? Then he composes them, and applies the composition.")
     story.run("weightpatch check ana/darrieux ana/big-ben")
     story.run("weightpatch compose ana/darrieux ana/big-ben --name ben/both --base smollm2")

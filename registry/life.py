@@ -1,12 +1,13 @@
-"""The registry's verbs for the life of a version: aliases, yanks, deletions, builds, transfers."""
+"""The registry's verbs for the life of a version: aliases, yanks, deletions, builds, remotes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from . import builds, transfers
+from . import builds, named_remotes, transfers
 from .builds import BuildInfo
 from .ledger.entries import Subject
 from .ledger.events import Event
+from .named_remotes import NamedRemote
 from .store import Store
 from .transfers import Exchange, TransferInfo
 from .versions import aliases, holding, resolving, standing, withdrawing
@@ -19,6 +20,11 @@ class Life:
     """What a `Registry` can do with a version once it came in."""
 
     _store: Store
+
+    @property
+    def actor(self) -> str:
+        """Who is acting, as the ledger names them."""
+        return self._store.ledger.actor
 
     def require_usable(self, digests: Iterable[str]) -> None:
         """Raise Yanked if one of these versions, or one that is in them, is malicious.
@@ -127,6 +133,19 @@ class Life:
             subject = Subject(label, digest)
             self._store.ledger.append(connection, Event.BUILD_REVERT, subject, detail)
 
+    def record_proposal(
+        self, action: Event, label: str, digest: str, detail: Mapping[str, object]
+    ) -> None:
+        """Write down that a version was proposed at a remote, reviewed or accepted there.
+
+        Neither it nor its patch needs to be known here. Raises LimitExceeded, ManifestError, and
+        ValueError for another action.
+        """
+        if action not in (Event.PROPOSAL_OPEN, Event.PROPOSAL_REVIEW, Event.PROPOSAL_ACCEPT):
+            raise ValueError(f"{action} does not happen to a proposal")
+        with self._store.database.writing() as connection:
+            self._store.ledger.append(connection, action, Subject(label, digest), detail)
+
     def builds(self, reference: str, *, limit: int = 50) -> list[BuildInfo]:
         """The builds that a version went into, itself or in a composition, the newest first.
 
@@ -156,3 +175,30 @@ class Life:
         """The remotes of a patch, or of all patches, the last used first."""
         with self._store.database.reading() as connection:
             return transfers.of_patches(connection, name)
+
+    def add_remote(self, name: str, location: str) -> NamedRemote:
+        """Let a name mean a location: `hf://`, `hf://namespace/name`, or a folder.
+
+        A folder is kept with its full path. Where the name means it already, nothing is written.
+        Raises TargetExists if it means another one, NameRefused, PathRefused, PluginMissing,
+        LimitExceeded, InputError.
+        """
+        return named_remotes.add(self._store, name, location)
+
+    def remove_remote(self, name: str) -> NamedRemote:
+        """Take the name of a remote away, and give what it meant; raises NotFound."""
+        return named_remotes.remove(self._store, name)
+
+    def remotes(self) -> list[NamedRemote]:
+        """The names of remotes, each with its location, and who gave it when."""
+        with self._store.database.reading() as connection:
+            return named_remotes.current(connection)
+
+    def remote_at(self, text: str) -> str:
+        """The location that a text means: that of a name, or the text where it is one itself.
+
+        One word is a name, or else a folder that is there; with a slash in it, it is no name.
+        Raises NotFound.
+        """
+        with self._store.database.reading() as connection:
+            return named_remotes.at(connection, text)

@@ -7,8 +7,9 @@ from ..patches.errors import WeightpatchError
 from .errors import NotFound
 from .registry import Registry
 from .remotes.base import open_remote
-from .remotes.errors import RemoteBusy, RemoteUnreachable
+from .remotes.errors import RemoteBusy, RemoteNotFound, RemoteUnreachable
 from .remotes.location import anywhere, site
+from .seen import default_remote
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,16 @@ class Outlook:
 def outdated(registry: Registry, references: Sequence[str] = ()) -> Outlook:
     """Ask every remote that a patch was pushed to or pulled from for its highest version.
 
-    Without references all patches are looked at, each as its highest version here. A remote that
-    does not answer stops nothing, and is not asked for another patch. Nothing is changed. Raises
-    what `Registry.resolve` does.
+    Without references all patches that were exchanged are looked at, each as its highest version
+    here. One that a reference names, and that never was, is asked of the remote called `default`. A
+    remote that does not answer stops nothing, and is not asked for another patch. Nothing is
+    changed. Raises what `Registry.resolve` does.
     """
     wanted = dict(_wanted(registry, references))
     places = {name: list(_remotes(registry, name)) for name in wanted}
+    local = {name for name in places if not places[name]}
+    if default := default_remote(registry):
+        places.update((name, [default]) for name in local)
     newer: list[Newer] = []
     unanswered: list[Unanswered] = []
     silent: dict[str, WeightpatchError] = {}
@@ -57,14 +62,16 @@ def outdated(registry: Registry, references: Sequence[str] = ()) -> Outlook:
             try:
                 there = _numbers(name, remote, silent)
             except (WeightpatchError, OSError) as error:
-                unanswered.append(Unanswered(name, remote, error))
+                if name not in local or not isinstance(error, RemoteNotFound):
+                    unanswered.append(Unanswered(name, remote, error))
+                    local.discard(name)
                 continue
+            local.discard(name)
             highest = _highest(registry, name, wanted[name], there)
             if highest is not None:
                 newer.append(Newer(name, wanted[name], highest, remote))
-    local = tuple(name for name in places if not places[name])
-    asked = sum(map(len, places.values()))
-    return Outlook(tuple(newer), tuple(unanswered), local, asked)
+    asked = sum(len(remotes) for name, remotes in places.items() if name not in local)
+    return Outlook(tuple(newer), tuple(unanswered), tuple(sorted(local)), asked)
 
 
 def _wanted(registry: Registry, references: Sequence[str]) -> Iterator[tuple[str, int]]:

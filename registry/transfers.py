@@ -1,7 +1,6 @@
 """Transfers: where a version was pushed to and pulled from."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -9,7 +8,7 @@ from . import bounds
 from .database import schema
 from .ledger.entries import writable
 from .ledger.events import Event
-from .remotes.location import scheme
+from .remotes.location import folder_path, scheme
 from .store import Store
 from .versions import reading, storing
 
@@ -47,9 +46,10 @@ class Exchange:
 def remote_name(location: str) -> str:
     """How a remote is written down: a folder with its full path, any other as it is.
 
-    Raises LimitExceeded for one that is too long to be written down.
+    Raises LimitExceeded for one that is too long to be written down, PathRefused for the home
+    folder of somebody who is not known.
     """
-    full = location if scheme(location) else str(Path(location).expanduser().absolute())
+    full = location if scheme(location) else str(folder_path(location))
     name = str(writable(full))
     _check_remote(name)
     return name

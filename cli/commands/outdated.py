@@ -18,7 +18,8 @@ def command(app: App, references: tuple[str, ...]) -> None:
     """Find the patches of which a remote has a newer version than is here; nothing is changed.
 
     Every remote is asked that a patch was pulled from or pushed to, for all patches or those of
-    each REF. One that does not answer is told, and stops nothing.
+    each REF; for a REF that never was, the remote called `default`. One that does not answer is
+    told, and stops nothing.
     """
     from ...registry.outdated import outdated
 

@@ -22,6 +22,7 @@ HUB = "hf://"
     "pull",
     examples="weightpatch pull acme/capitals ./shared-drive\n"
     "weightpatch pull acme/capitals@2 hf://\n"
+    "weightpatch pull acme/capitals team\n"
     "weightpatch pull hf://acme/capitals@v2\n"
     "weightpatch pull acme/capitals --all-versions",
 )
@@ -34,10 +35,12 @@ def command(
 ) -> None:
     """Fetch a version and its scores from REMOTE; nothing is registered before all is checked.
 
-    Without REMOTE it comes from where the patch was last pulled from or pushed to, else from the
-    Hub. A version on the Hub can be written hf://NS/NAME@v2, too, with a branch or commit in place
-    of v2. A name alone means the newest there; if that is older than what was seen there before, it
-    is refused unless --older, or the number, says that it is wanted.
+    REMOTE is a folder, the Hugging Face Hub (hf://), or a name of `remote list`. Without it the
+    version comes from where the patch was last pulled from or pushed to, else from the remote
+    called `default`, else from the Hub. A version on the Hub can be written hf://NS/NAME@v2, too,
+    with a branch or commit in place of v2. A patch without a number means the newest there; if that
+    is older than what was seen there before, it is refused unless --older, or the number, says that
+    it is wanted.
     """
     reference, remote = _of_the_hub(reference, remote)
     if all_versions:
@@ -48,8 +51,8 @@ def command(
     from ...registry.sharing import pull
 
     with app.registry() as registry, app.progress() as progress:
-        remote = remote or _default(app, registry, reference)
-        fetched = pull(registry, reference, remote, older=older, progress=progress)
+        place = _place(app, registry, reference, remote)
+        fetched = pull(registry, reference, place, older=older, progress=progress)
     _tell_ignored(app, fetched)
     app.announce("pull", fetched.version)
     if fetched.evaluations:
@@ -70,12 +73,15 @@ def _of_the_hub(reference: str, remote: str | None) -> tuple[str, str | None]:
     return name, reference
 
 
-def _default(app: App, registry: "Registry", reference: str) -> str:
-    from ...registry.seen import last_remote
+def _place(app: App, registry: "Registry", reference: str, remote: str | None) -> str:
+    """The location that REMOTE means, or the usual one, which is told."""
+    if remote is not None:
+        return registry.remote_at(remote)
+    from ...registry.seen import usual_remote
 
-    remote = last_remote(registry, reference.partition("@")[0]) or HUB
-    app.output.note(f"from {remote}")
-    return remote
+    usual = usual_remote(registry, reference.partition("@")[0])
+    app.output.note(f"from {usual.location}, {usual.why}" if usual else f"from {HUB}")
+    return usual.location if usual else HUB
 
 
 def _pull_all(app: App, name: str, remote: str | None) -> None:
@@ -85,8 +91,8 @@ def _pull_all(app: App, name: str, remote: str | None) -> None:
     fetched: list[Fetched] = []
     try:
         with app.registry() as registry, app.progress() as progress:
-            remote = remote or _default(app, registry, name)
-            for one in pull_all(registry, name, remote, progress=progress):
+            place = _place(app, registry, name, remote)
+            for one in pull_all(registry, name, place, progress=progress):
                 fetched.append(one)  # noqa: PERF402 - those before an error count
     except (WeightpatchError, OSError) as error:
         raise _with_what_came(in_our_form(error), fetched) from error

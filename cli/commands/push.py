@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     "push",
     examples="weightpatch push acme/capitals ./shared-drive\n"
     "weightpatch push acme/capitals@2 hf://\n"
+    "weightpatch push acme/capitals team\n"
     "weightpatch push acme/capitals hf:// --public --language en --dry-run",
 )
 @click.argument("reference", metavar="REF")
@@ -39,22 +40,23 @@ def command(
     public: bool,
     dry_run: bool,
 ) -> None:
-    """Send a version and its scores to REMOTE, a folder or the Hugging Face Hub (hf://).
+    """Send a version and its scores to REMOTE: a folder, the Hugging Face Hub (hf://), or a name.
 
-    Without REMOTE it goes where the patch was last pushed to or pulled from. A repository that has
-    to be made is private unless --public; one that is there stays as it is.
+    Names are those of `remote list`. Without REMOTE it goes where the patch was last pushed to or
+    pulled from, else to the remote called `default`. A repository that has to be made is private
+    unless --public; one that is there stays as it is.
     """
     from ...registry.sharing import plan, push
 
     with app.registry() as registry, app.progress() as progress:
         info = registry.resolve(reference)
         own = f"sha256:{info.digest}"
-        remote = remote or _last(app, registry, info.name)
+        place = _usual(app, registry, info.name) if remote is None else registry.remote_at(remote)
         if dry_run:
-            planned = plan(registry, own, remote, public=public, languages=languages)
+            planned = plan(registry, own, place, public=public, languages=languages)
         else:
             pushed = push(
-                registry, own, remote, public=public, languages=languages, progress=progress
+                registry, own, place, public=public, languages=languages, progress=progress
             )
     app.caution(info)
     if dry_run:
@@ -63,19 +65,19 @@ def command(
         _show(app, info.label, pushed)
 
 
-def _last(app: App, registry: "Registry", name: str) -> str:
-    """The remote that the patch was last exchanged with; raises NotFound."""
+def _usual(app: App, registry: "Registry", name: str) -> str:
+    """The remote that the patch was last exchanged with, or the default; raises NotFound."""
     from ...registry.errors import NotFound
-    from ...registry.seen import last_remote
+    from ...registry.seen import usual_remote
 
-    remote = last_remote(registry, name)
-    if remote is None:
+    usual = usual_remote(registry, name)
+    if usual is None:
         raise NotFound(
             f"{name} was never pushed or pulled, so there is no remote to send it to by default",
             hint=f"name one: weightpatch push {name} hf://, or a folder",
         )
-    app.output.note(f"to {remote}, as last time")
-    return remote
+    app.output.note(f"to {usual.location}, {usual.why}")
+    return usual.location
 
 
 def _show(app: App, label: str, pushed: "Pushed") -> None:

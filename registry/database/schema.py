@@ -1,8 +1,6 @@
-"""The tables, their naming convention and constraints, and nothing else.
+"""The tables and their constraints: versions, what they hold, and the ledger.
 
-What happened to a version after it came in (aliases, yanks, builds, transfers) stands in rows that
-are only ever added, each under the number of the ledger entry that says who did it, and when. What
-holds now is the last of them, so that no second place can say otherwise.
+What happened to a version after it came in stands in the tables of `attached`.
 """
 
 from sqlalchemy import (
@@ -14,39 +12,56 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
 )
 
+from .attached import (
+    DELETED,
+    DIRECTIONS,
+    LISTED,
+    MALICIOUS,
+    SEVERITIES,
+    STATES,
+    YANKED,
+    alias_move,
+    build,
+    build_version,
+    remote,
+    remote_name,
+    standing,
+    transfer,
+)
 from .checks import at_least, one_of, patch_half, sha256, short, utc
+from .metadata import ID, MAX_LOCATION, metadata
 
-REVISION = "0002"
+__all__ = [
+    "DELETED",
+    "DIRECTIONS",
+    "LISTED",
+    "MALICIOUS",
+    "MAX_LOCATION",
+    "SEVERITIES",
+    "STATES",
+    "YANKED",
+    "alias_move",
+    "build",
+    "build_version",
+    "metadata",
+    "remote",
+    "remote_name",
+    "standing",
+    "transfer",
+]
+
+REVISION = "0003"
 """The migration that makes these tables; a test compares."""
 
 LAST_NUMBER = 1_000_000_000
-MAX_LOCATION = 650
-"""Characters of a path or address, of 4 bytes at most: an index of PostgreSQL holds 2,704 bytes."""
 MAX_LABEL = 512
 
-LISTED, YANKED, DELETED = STATES = ("listed", "yanked", "deleted")
-MALICIOUS = "malicious"
-SEVERITIES = ("minor", "major", MALICIOUS)
-DIRECTIONS = ("push", "pull")
 FIELDS = ("word", "subject")
-
-ID = BigInteger().with_variant(Integer(), "sqlite")
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-    }
-)
 
 
 base = Table(
@@ -316,76 +331,4 @@ ledger = Table(
     *sha256("digest"),
     *utc("time"),
     *at_least(1, "seq"),
-)
-
-# A version has the state of its last row here, or is listed if it has none.
-standing = Table(
-    "standing",
-    metadata,
-    Column("seq", ID, ForeignKey("ledger.seq"), primary_key=True, autoincrement=False),
-    Column("version_id", ID, ForeignKey("version.id"), nullable=False),
-    Column("state", Text, nullable=False),
-    Column("severity", Text),
-    Column("reason", Text, nullable=False),
-    Index(None, "version_id", "seq"),
-    CheckConstraint(one_of("state", STATES), name="state_known"),
-    CheckConstraint(one_of("severity", SEVERITIES), name="severity_known"),
-    CheckConstraint("state <> 'yanked' OR severity IS NOT NULL", name="severity_given"),
-    CheckConstraint("reason <> ''", name="reason_given"),
-)
-
-# An alias means the version of its last row here; none, if it was taken away.
-alias_move = Table(
-    "alias_move",
-    metadata,
-    Column("seq", ID, ForeignKey("ledger.seq"), primary_key=True, autoincrement=False),
-    Column("patch_id", ID, ForeignKey("patch.id"), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("from_id", ID, ForeignKey("version.id")),
-    Column("to_id", ID, ForeignKey("version.id"), index=True),
-    Column("reason", Text, nullable=False),
-    Index(None, "patch_id", "name", "seq"),
-    CheckConstraint("trim(name, '0123456789') <> ''", name="name_no_number"),
-    *patch_half("name"),
-)
-
-# Builds that were made here, each with the digests of the versions in it.
-build = Table(
-    "build",
-    metadata,
-    Column("seq", ID, ForeignKey("ledger.seq"), primary_key=True, autoincrement=False),
-    Column("location", Text, nullable=False),
-    Column("base", Text, nullable=False),
-    CheckConstraint(f"length(location) BETWEEN 1 AND {MAX_LOCATION}", name="location_short"),
-    *short("base"),
-)
-
-build_version = Table(
-    "build_version",
-    metadata,
-    Column("seq", ID, ForeignKey("build.seq"), primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("digest", Text, nullable=False, index=True),
-    *sha256("digest"),
-)
-
-remote = Table(
-    "remote",
-    metadata,
-    Column("id", ID, primary_key=True),
-    Column("location", Text, nullable=False, unique=True),
-    CheckConstraint(f"length(location) BETWEEN 1 AND {MAX_LOCATION}", name="location_short"),
-)
-
-# Where a version went or came from, and the revision that the remote gave it.
-transfer = Table(
-    "transfer",
-    metadata,
-    Column("seq", ID, ForeignKey("ledger.seq"), primary_key=True, autoincrement=False),
-    Column("remote_id", ID, ForeignKey("remote.id"), nullable=False, index=True),
-    Column("version_id", ID, ForeignKey("version.id"), nullable=False, index=True),
-    Column("direction", Text, nullable=False),
-    Column("revision", Text),
-    CheckConstraint(one_of("direction", DIRECTIONS), name="direction_known"),
-    *short("revision"),
 )

@@ -30,6 +30,7 @@ FROZEN = (
     "build",
     "build_version",
     "remote",
+    "remote_name",
     "transfer",
 )
 """Tables whose rows stay as they were written."""

@@ -26,8 +26,9 @@ TRANSFERS = dict(
 )
 ALIAS_MOVE = Event.ALIAS_MOVE.value
 BUILD_APPLY = Event.BUILD_APPLY.value
+REMOTE_NAME = Event.REMOTE_NAME.value
 
-_WITH_ROWS = frozenset((ALIAS_MOVE, BUILD_APPLY, *STATE_AFTER, *TRANSFERS))
+_WITH_ROWS = frozenset((ALIAS_MOVE, BUILD_APPLY, REMOTE_NAME, *STATE_AFTER, *TRANSFERS))
 _PAGE = 1_000
 
 _Row = tuple[str, tuple[Any, ...]]
@@ -99,6 +100,8 @@ def _expected(record: Mapping[str, Any]) -> list[_Row]:
         return []
     if action == ALIAS_MOVE:
         return [("alias_move", _facts(detail, "alias", "from", "to", "reason"))]
+    if action == REMOTE_NAME:
+        return [("remote_name", _facts(detail, "name", "location"))]
     if action in TRANSFERS:
         where = _facts(detail, "remote", "revision")
         return [("transfer", (digest, TRANSFERS[action], *where))]
@@ -130,7 +133,7 @@ def _queries() -> dict[str, Select[Any]]:
     version, patch, move = schema.version, schema.patch, schema.alias_move
     before, after = version.alias(), version.alias()
     standing, transfer, remote = schema.standing, schema.transfer, schema.remote
-    build, member = schema.build, schema.build_version
+    build, member, named = schema.build, schema.build_version, schema.remote_name
     moves = (
         select(move.c.seq, patch.c.namespace, patch.c.name, move.c.name, move.c.reason)
         .add_columns(move.c.from_id, before.c.number, move.c.to_id, after.c.number)
@@ -156,10 +159,12 @@ def _queries() -> dict[str, Select[Any]]:
     members = select(member.c.seq, member.c.position, member.c.digest).order_by(
         member.c.seq, member.c.position
     )
+    names = select(named.c.seq, named.c.name, named.c.location).order_by(named.c.seq)
     return {
         "alias_move": moves,
         "standing": standings,
         "transfer": transfers,
         "build": builds,
         "build_version": members,
+        "remote_name": names,
     }

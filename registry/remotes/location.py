@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from ...patches.errors import NameRefused
+from ...patches.errors import NameRefused, PathRefused
 from ...patches.format.names import check_patch_name, quoted
 
 HUB = "hf"
@@ -11,6 +12,7 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+-]+)://(.*)", re.DOTALL)
 _VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_PROPOSAL = re.compile(r"(.+)/pr/([1-9][0-9]{0,8})/?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,29 @@ class HubLocation:
         return f"{HUB}://{self.name or ''}{at}"
 
 
+@dataclass(frozen=True)
+class ProposalPlace:
+    """All proposals of a patch at a remote, or the one of that number."""
+
+    remote: str
+    name: str
+    number: int | None
+
+    def __str__(self) -> str:
+        return proposal_location(self.remote, self.name, self.number)
+
+
+def folder_path(location: str) -> Path:
+    """A folder's full path; raises PathRefused for the home folder of somebody not known here."""
+    try:
+        return Path(location).expanduser().absolute()
+    except RuntimeError:
+        raise PathRefused(
+            f"{quoted(location)} begins with the home folder of somebody who is not known here",
+            hint="give the folder by its whole path",
+        ) from None
+
+
 def scheme(location: str) -> str | None:
     """The part before `://`, or None for a folder."""
     match = _SCHEME.fullmatch(location)
@@ -55,6 +80,35 @@ def parse_location(location: str) -> HubLocation:
             hint="write hf://namespace/name@v1, or a branch or commit in place of v1",
         )
     return HubLocation(check_patch_name(name) if name else None, revision or None)
+
+
+def parse_proposal(location: str) -> ProposalPlace:
+    """Read `hf://namespace/name[/pr/N]`, or a folder `ROOT/namespace/name[/pr/N]`.
+
+    Raises NameRefused.
+    """
+    match = _PROPOSAL.fullmatch(location)
+    patch, number = (match[1], int(match[2])) if match else (location, None)
+    if scheme(patch) == HUB:
+        place = parse_location(patch)
+        if place.name is None or place.revision:
+            raise NameRefused(
+                f"{quoted(location)} names no patch", hint=f"write {HUB}://namespace/name/pr/7"
+            )
+        return ProposalPlace(patch, place.name, number)
+    folder = Path(patch)
+    if len(folder.parts) < 2:
+        raise NameRefused(
+            f"{quoted(location)} names no patch", hint="write FOLDER/namespace/name/pr/7"
+        )
+    name = check_patch_name(f"{folder.parent.name}/{folder.name}")
+    return ProposalPlace(str(folder.parent.parent), name, number)
+
+
+def proposal_location(remote: str, name: str, number: int | None) -> str:
+    """How a proposal is written: `hf://namespace/name/pr/7`, `ROOT/namespace/name/pr/7`."""
+    place = f"{HUB}://{name}" if scheme(remote) == HUB else str(Path(remote) / name)
+    return place if number is None else f"{place}/pr/{number}"
 
 
 def site(location: str) -> str:

@@ -108,15 +108,39 @@ def test_a_registry_with_a_history_is_not_downgraded(alembic_runner, url, tmp_pa
 
 
 def test_what_became_of_versions_is_not_downgraded(alembic_runner, database):
-    alembic_runner.migrate_up_to("head")
+    alembic_runner.migrate_up_to("0002")
     with database.writing() as connection:
         connection.execute(text("INSERT INTO remote (id, location) VALUES (1, '/drive')"))
+        guarded = catalogue.triggers(connection)
     with pytest.raises(RuntimeError, match="rows of remote would be lost, and they are history"):
         alembic_runner.migrate_down_to("0001")
     with database.reading() as connection:
         assert migrate.current(connection) == "0002"
-        assert triggers.missing(connection) == []
+        assert catalogue.triggers(connection) == guarded
         assert connection.scalar(text("SELECT count(*) FROM remote")) == 1
+
+
+def test_what_the_names_of_remotes_meant_is_not_downgraded(alembic_runner, url, tmp_path):
+    with Registry.create(url, home=tmp_path, actor="ada") as registry:
+        registry.add_remote("team", "/drive")
+        registry.remove_remote("team")
+    with pytest.raises(RuntimeError, match="rows of remote_name would be lost"):
+        alembic_runner.migrate_down_to("0002")
+    assert migrate.state(url, home=tmp_path) == (schema.REVISION, schema.REVISION)
+
+
+def test_a_registry_is_downgraded_by_one_where_no_remote_was_ever_named(
+    alembic_runner, database, url, tmp_path
+):
+    Registry.create(url, home=tmp_path, actor="ada").close()
+    alembic_runner.migrate_down_to("0002")
+    with database.reading() as connection:
+        assert migrate.current(connection) == "0002"
+        assert connection.scalar(text("SELECT count(*) FROM ledger")) == 1
+    Registry.upgrade(url, home=tmp_path, actor="ada")
+    with Registry.open(url, home=tmp_path, actor="ada") as registry:
+        assert registry.add_remote("team", "/drive").seq == 3
+        assert registry.verify_ledger().ok
 
 
 def test_state_and_upgrade_of_a_registry(url, tmp_path):

@@ -208,6 +208,8 @@ def test_an_upgraded_registry_goes_on_where_it_was(old, new_draft):
         assert registry.patch("acme/both").manifest.parents
         (evaluation,) = registry.evaluations(registry.resolve("acme/one@2").digest)
         assert evaluation.path.is_file()
+        assert registry.add_remote("team", "/drive").is_new
+        assert registry.remote_at("team") == "/drive"
         assert registry.verify_ledger().ok
 
 

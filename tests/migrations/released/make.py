@@ -1,6 +1,6 @@
 """Make a registry by the code of a release, and keep its database as SQL: see README.md.
 
-Run by the release's own code. Uses only what every release has: making patches, and the registry.
+Run by the release's own code, and fills the tables that this release has.
 """
 
 import argparse
@@ -91,6 +91,12 @@ def fill(registry: Registry, theirs: Registry, folder: Path) -> None:
     theirs.publish(make_draft(folder / "theirs", base, "bob/his", 2))
     push(theirs, "bob/his", str(folder / "remote"))
     pull(registry, "bob/his", str(folder / "remote"))
+    registry.move_alias("acme/one@stable", "acme/one@1", reason="passed the gate")
+    registry.move_alias("acme/one@stable", "acme/one@2", reason="better")
+    registry.yank("bob/his@1", reason="wrong", severity="minor")
+    members = [registry.resolve(name).subject for name in ("acme/one@2", "acme/two@1")]
+    registry.record_build("/builds/one", "org/pico@abc", members)
+    registry.add_remote("team", "/drive")
 
 
 def main() -> None:

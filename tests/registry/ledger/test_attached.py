@@ -1,4 +1,4 @@
-"""Rows about aliases, yanks, builds and transfers must say what their ledger entries say."""
+"""Rows about aliases, yanks, builds and remotes must say what their ledger entries say."""
 
 import pytest
 from weightpatch.registry.registry import Registry
@@ -6,7 +6,10 @@ from weightpatch.registry.registry import Registry
 
 @pytest.fixture
 def life(history, sql) -> Registry:
-    """Five entries, then 6, 7: alias moves, 8 yank, 9 restore, 10 push, 11, 12 build, 13 delete."""
+    """Five entries, then 6, 7: alias moves, 8 yank, 9 restore, 10 push, 11, 12 build, 13 delete.
+
+    In the end 14, 15: a remote named, and its name taken away.
+    """
     one, two = history.resolve("acme/tongues@1"), history.resolve("acme/tongues@2")
     history.move_alias("acme/tongues@stable", "acme/tongues@1", reason="first")
     history.move_alias("acme/tongues@stable", "acme/tongues@2", reason="better")
@@ -15,6 +18,8 @@ def life(history, sql) -> Registry:
     history.record_transfer(one.digest, "push", "/shared", place="/shared/one", revision="abc")
     history.record_build("/builds/one", "pico", [one.subject, two.subject])
     history.delete("acme/tongues@3", reason="never mind")
+    history.add_remote("team", "/drive")
+    history.remove_remote("team")
     return history
 
 
@@ -32,7 +37,7 @@ def bare(life, drop_trigger, sql, dialect) -> Registry:
 
 def test_what_the_verbs_wrote_agrees(life):
     assert life.verify_ledger().ok
-    assert life.log(limit=1)[0].seq == 13
+    assert life.log(limit=1)[0].seq == 15
 
 
 CHANGED = {
@@ -80,6 +85,11 @@ CHANGED = {
         "UPDATE build_version SET position = 2 WHERE position = 0",
     ),
     "a build that nobody did": (5, "INSERT INTO build SELECT 5, location, base FROM build"),
+    "remote elsewhere": (14, "UPDATE remote_name SET location = '/mine' WHERE seq = 14"),
+    "another name of a remote": (14, "UPDATE remote_name SET name = 'tam' WHERE seq = 14"),
+    "remote without a row": (14, "DELETE FROM remote_name WHERE seq = 14"),
+    "remote that is still named": (15, "UPDATE remote_name SET location = '/a' WHERE seq = 15"),
+    "a remote that nobody named": (5, "INSERT INTO remote_name VALUES (5, 'team', '/a')"),
     "deleted no more": (13, "DELETE FROM standing WHERE seq = 13"),
     "a yank that nobody did": (
         5,

@@ -57,15 +57,9 @@ class App:
 
     def base(self, spec: str) -> "Checkpoint":
         """The checkpoint that BASE names: a folder, or a Hub id with revision."""
-        from ..patches.checkpoints.checkpoint import Checkpoint
-        from ..patches.digests import DigestCache
+        from .bases import named_base
 
-        cache = DigestCache(self.config.cache / "digests")
-        if Path(spec).is_dir():
-            return Checkpoint.open(spec, cache=cache)  # without waiting for the Hub's client
-        from ..registry.bases import open_base
-
-        return open_base(spec, cache=cache)
+        return named_base(spec, self.config, self.output)
 
     def patches(self, references: Sequence[str], *, to_read: bool = False) -> "list[Patch]":
         """The versions that REFs name: folders as they are, all else from the registry.
@@ -382,7 +376,7 @@ def held(patch: "Patch") -> list[str]:
 
 def is_folder(reference: str) -> bool:
     """Whether a reference means a folder: what can be a name or digest is never taken for one."""
-    return not reference.startswith("sha256:") and (
+    return not reference.startswith(("sha256:", "hf://")) and (
         reference.startswith((".", "/", "~"))
         or (reference.count("/") != 1 and (Path(reference) / "patch.json").exists())
     )

@@ -7,7 +7,7 @@ class Progress(Protocol):
     """Called as work goes on: what is being done, how much of it is done, and of how much."""
 
     def __call__(self, phase: str, done: int, total: int | None, /) -> None:
-        """Tell; it must return soon."""
+        """Tell; it must return soon. Without `total` the end is not known; 0 of 0 is over."""
 
 
 def silent(_phase: str, _done: int, _total: int | None) -> None:

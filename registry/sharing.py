@@ -1,18 +1,19 @@
 """Push and pull: what lies between the registry and a remote."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..patches.errors import DigestMismatch, InputError
 from ..patches.format.card import write_card
+from ..patches.format.patch import MANIFEST, Patch
 from ..patches.progress import Progress, silent
 from . import bounds
 from .attestations import Attestation
-from .errors import BlobLost, NotFound, ReferenceRefused
+from .errors import BlobLost, NotFound, ReferenceRefused, VersionClash
 from .registry import Registry, VersionInfo
-from .remotes.base import Bundle, Plan, Pulled, Pushed, Remote, open_remote
+from .remotes.base import Bundle, Plan, Pushed, Remote, open_remote
 from .remotes.location import HUB, parse_location, scheme
 from .seen import refuse_older
 from .transfers import PULL, PUSH, remote_name
@@ -87,7 +88,7 @@ def pull(
         )
         if asked.number is None and not older and not _is_exact(location):
             refuse_older(registry, pulled.patch, remote)
-        found, ignored = _evaluations(pulled)
+        found, ignored = evaluations_of(pulled.patch, pulled.attestations)
         version = registry.admit(pulled.patch)
         for attestation in found:
             registry.record_evaluation(
@@ -104,13 +105,33 @@ def pull_all(
 ) -> Iterator[Fetched]:
     """Fetch each version that a remote has, oldest first, and give it before the next is fetched.
 
-    What is here already, or was deleted here, is given as it is, without another look at the
-    remote. Raises as `pull`; what was given by then stays.
+    What is here already is compared with what is there, and not fetched again; what was deleted
+    here is left as it is. Raises as `pull`, and VersionClash for a number that is something else
+    there; what was given by then stays.
     """
-    for number in open_remote(location).versions(name):
+    remote = open_remote(location)
+    for number in remote.versions(name):
         label = f"{name}@{number}"
         known = _here(registry, label)
-        yield Fetched(known, 0, ()) if known else pull(registry, label, location, progress=progress)
+        if known is None:
+            yield pull(registry, label, location, progress=progress)
+        else:
+            _require_same(registry, known, remote, location)
+            yield Fetched(known, 0, ())
+
+
+def _require_same(registry: Registry, known: VersionInfo, remote: Remote, location: str) -> None:
+    """Raise VersionClash if the remote has something else under the number of a version."""
+    if known.standing and known.standing.deleted:
+        return
+    patch = registry.patch(f"sha256:{known.digest}", to_read=True)
+    if not remote.holds(known.name, known.version, patch.files[MANIFEST].read_bytes()):
+        raise VersionClash(
+            f"{location} holds something else as {known.label}",
+            why=f"known here is sha256:{known.digest}; a version never changes, so one of the two "
+            "is not what it says",
+            hint="nothing was changed; ask the author which digest is right before using either",
+        )
 
 
 def _bundle(registry: Registry, reference: str, languages: Sequence[str]) -> Bundle:
@@ -153,17 +174,19 @@ def _here(registry: Registry, label: str) -> VersionInfo | None:
     return info
 
 
-def _evaluations(pulled: Pulled) -> tuple[list[Attestation], list[str]]:
+def evaluations_of(
+    patch: Patch, attestations: Mapping[str, bytes]
+) -> tuple[list[Attestation], list[str]]:
     """Attestations that are evaluations of this very version, and the names of the others."""
     found, ignored = [], []
-    for name, data in pulled.attestations.items():
+    for name, data in attestations.items():
         try:
             attestation = Attestation.from_bytes(data)
             bounds.check_evaluation(attestation.evaluation)
         except InputError:
             ignored.append(name)
             continue
-        if attestation.version == pulled.patch.digest:
+        if attestation.version == patch.digest:
             found.append(attestation)
         else:
             ignored.append(name)

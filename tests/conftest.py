@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["database_fixtures", "loopback_fixtures", "pico_fixtures"]
+pytest_plugins = ["database_fixtures", "loopback_fixtures", "any_hub_fixtures", "pico_fixtures"]
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from loopback_hub import LoopbackHub
 
 ROUTES = Routes()
+_BRIEF = ("id", "modelId", "private", "tags", "library_name", "downloads", "likes", "createdAt")
+_FULL = ("author", "sha", "lastModified", "gated", "disabled", "siblings")
 
 
 @ROUTES("GET", "/api/whoami-v2")
@@ -76,14 +78,11 @@ def search(hub: "LoopbackHub", request: Request) -> Reply:
         for repository in hub.repositories.by_name.values()
         if not repository.private or is_member(repository.name, request.token)
     ]
-    card = (
-        request.flag("cardData")
-        or request.flag("full")
-        or "cardData" in request.query.get("expand", [])
-    )
-    records = [describe(repository, MAIN, card=card) for repository in found]
+    records = [describe(repository, MAIN, card=True) for repository in found]
     order = {"createdAt": "createdAt"}.get(request.one("sort") or "", "lastModified")
     records = sorted(filter(_wanted(request), records), key=lambda each: each[order], reverse=True)
+    shown = _shown(request)
+    records = [{key: each[key] for key in each if key in shown} for each in records]
     size = min(hub.page, int(request.one("limit") or PAGE))
     return paged(hub, request, records, size)
 
@@ -174,6 +173,14 @@ def _listed(value: object) -> list[str]:
     if value is None:
         return []
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def _shown(request: Request) -> set[str]:
+    """The properties of each model in a list: those that are asked for, or a few."""
+    if "expand" in request.query:
+        return {"id", *request.query["expand"]}
+    shown = {*_BRIEF, *(_FULL if request.flag("full") else ())}
+    return shown | ({"cardData", "model-index"} if request.flag("cardData") else set())
 
 
 def _wanted(request: Request) -> Callable[[dict], bool]:

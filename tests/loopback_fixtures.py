@@ -22,24 +22,24 @@ def hub(monkeypatch, transfer) -> Iterator[loopback_hub.LoopbackHub]:
 
     assert HUB.url == constants.ENDPOINT, "huggingface_hub was imported before this"
     HUB.clear()
-    _forget()
-    # The client reads the variable at its import, and this in its place at every transfer.
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", transfer == "lfs")
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1" if transfer == "lfs" else "0")
+    new_client(monkeypatch, transfer)
     monkeypatch.setenv("HF_TOKEN", "hf_alice")
     yield HUB
     assert all(fault.was_hit for fault in HUB.faults), HUB.faults
 
 
-def _forget() -> None:
-    """Empty the client's caches, end its Xet session, and forget the tokens that it holds."""
+def new_client(monkeypatch: pytest.MonkeyPatch, transfer: str) -> None:
+    """Choose how large files go; empty the caches, and end the Xet session with its tokens."""
     from huggingface_hub import constants
     from huggingface_hub.utils import _xet
 
     _xet.abort_xet_session()
     _xet.XET_CONNECTION_INFO_CACHE.clear()
-    shutil.rmtree(constants.HF_XET_CACHE, ignore_errors=True)
-    shutil.rmtree(constants.HF_HUB_CACHE, ignore_errors=True)
+    # The client reads the variable at its import, and this in its place at every transfer.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", transfer == "lfs")
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1" if transfer == "lfs" else "0")
+    for cache in (constants.HF_XET_CACHE, constants.HF_HUB_CACHE, constants.HF_ASSETS_CACHE):
+        shutil.rmtree(cache, ignore_errors=True)
 
 
 @pytest.fixture

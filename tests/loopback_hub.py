@@ -36,14 +36,19 @@ _ROUTES: tuple[Routes, ...] = (
     loopback_discussions.ROUTES,
     loopback_storage.ROUTES,
 )
+USED = ("HF_ENDPOINT", "HF_TOKEN")
 _UNKNOWN = ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE")
 _installed: "LoopbackHub | None" = None
+
+BEFORE: dict[str, str] = {}
+"""What the environment said of a hub before `install()`."""
 
 
 def install() -> "LoopbackHub":
     """Start the hub of this process and point the environment at it."""
     global _installed  # noqa: PLW0603 - the environment is global too
     if _installed is None:
+        BEFORE.update({name: os.environ[name] for name in USED if name in os.environ})
         _installed = LoopbackHub()
         home = tempfile.TemporaryDirectory(prefix="hub-home-")
         atexit.register(home.cleanup)
@@ -127,7 +132,7 @@ class LoopbackHub:
         return next((fault for fault in self.faults if fault.strikes(method, path)), None)
 
     def _answer(self, request: Request) -> Reply:
-        if "/commit/" in request.path:
+        if "/commit/" in request.path or request.path.endswith("/merge"):
             self._run_hook()
         with self.repositories.lock:
             return self._route(request)

@@ -1,7 +1,7 @@
 """The weight files of a checkpoint folder: which they are, and where each tensor lies in them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,17 +58,19 @@ def weight_files(path: Path) -> Mapping[Path, frozenset[str] | None]:
 
 
 def _shards(path: Path) -> Mapping[Path, frozenset[str]]:
-    weight_map = _read_index(path / INDEX)
-    shards: dict[str, set[str]] = {}
-    for name, shard in weight_map.items():
-        shards.setdefault(shard, set()).add(name)
+    shards = read_index(path / INDEX)
+    require_shards(shards, there=lambda shard: (path / shard).is_file())
+    return {path / shard: names for shard, names in shards.items()}
+
+
+def require_shards(shards: Iterable[str], *, there: Callable[[str], bool]) -> None:
+    """Raise CheckpointRefused unless each is a safetensors file beside the index, and `there`."""
     for shard in shards:
-        if not _SHARD.fullmatch(shard) or not (path / shard).is_file():
+        if not _SHARD.fullmatch(shard) or not there(shard):
             raise CheckpointRefused(
                 f"{INDEX} names the shard {quoted(shard)}, which is no safetensors file beside it",
                 hint=_FETCH_AGAIN,
             )
-    return {path / shard: frozenset(names) for shard, names in sorted(shards.items())}
 
 
 def read_limited(file: Path, limit: int) -> bytes:
@@ -80,7 +82,15 @@ def read_limited(file: Path, limit: int) -> bytes:
     return data
 
 
-def _read_index(file: Path) -> Mapping[str, str]:
+def read_index(file: Path) -> Mapping[str, frozenset[str]]:
+    """The shards that an index names, and the tensors of each; raises CheckpointRefused."""
+    shards: dict[str, set[str]] = {}
+    for name, shard in _read_weight_map(file).items():
+        shards.setdefault(shard, set()).add(name)
+    return {shard: frozenset(names) for shard, names in sorted(shards.items())}
+
+
+def _read_weight_map(file: Path) -> Mapping[str, str]:
     try:
         weight_map = jsonfile.parse(read_limited(file, MAX_JSON), what=INDEX).get("weight_map")
     except ManifestError as error:

@@ -13,6 +13,7 @@ from ...patches.format.patch import MANIFEST, Patch
 from ...patches.progress import Progress, silent
 from . import attestations as attested
 from .location import HUB, scheme
+from .proposals import Candidate, Proposal, Proposed, Text
 
 _BUILT_IN = {HUB: "hub", None: "folder"}
 
@@ -115,6 +116,38 @@ class Remote(Protocol):
 
     def versions(self, name: str) -> list[int]:
         """The numbers that are there, in order; raises RemoteNotFound if there are none."""
+
+    def holds(self, name: str, version: int, manifest: bytes) -> bool:
+        """Whether a version that is there has these very bytes as its patch.json.
+
+        Its files are not looked at. Raises RemoteError.
+        """
+
+    def propose(self, bundle: Bundle, text: Text, *, progress: Progress = silent) -> Proposed:
+        """Lay a version beside those that are there, for whoever keeps them to accept.
+
+        It must be numbered one above the newest. What is proposed there already is not proposed
+        again. Raises RemoteRefused for another number, RemoteNotFound if no version is there.
+        """
+
+    def proposals(self, name: str) -> list[Proposal]:
+        """The proposals that wait to be accepted, newest first; raises RemoteError."""
+
+    def proposal(
+        self, name: str, number: int, into: Path, *, progress: Progress = silent
+    ) -> Candidate:
+        """Fetch a proposed version into the empty folder `into`, every file hashed.
+
+        Raises as `pull`, and RemoteNotFound if there is no such proposal.
+        """
+
+    def accept(self, name: str, number: int, reviewed: Patch) -> Pushed:
+        """Make a version of a proposal, if it is still what was reviewed, byte for byte.
+
+        One that was accepted by other means, or halfway, is finished. Raises RemoteRefused if its
+        number was taken meanwhile, if it was closed, or if it would change more than a version
+        may; RemoteRace if it is not what was reviewed: then no version comes of it.
+        """
 
 
 def open_remote(location: str) -> Remote:

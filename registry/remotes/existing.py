@@ -1,18 +1,21 @@
 """Look at what a folder already holds, believing nothing of it."""
 
 import hashlib
+import os
 import stat
 from pathlib import Path
 
 from ...patches.digests import sha256
 from ...patches.errors import DigestMismatch, ExtraFile, ManifestError, PathRefused
-from ...patches.format.manifest import MAX_BYTES, FileRecord
+from ...patches.format.manifest import MAX_BYTES, FileRecord, Manifest
 from ...patches.format.names import quoted
-from ...patches.format.patch import ATTESTATIONS, CARD, DELTA, MANIFEST, REQUESTS
+from ...patches.format.patch import ATTESTATIONS, CARD, DELTA, MANIFEST, REQUESTS, Patch
+from ...patches.progress import Progress
 from ..errors import VersionClash
-from .base import Bundle
+from . import attestations as attested
+from .base import Bundle, read_manifest
 from .errors import RemoteNotFound
-from .transfer import open_regular, read_limited
+from .transfer import copy_checked, open_regular, read_limited
 
 _REQUIRED = (MANIFEST, DELTA, REQUESTS)
 
@@ -40,17 +43,65 @@ def check_names(folder: Path) -> None:
 
     Raises RemoteNotFound, PathRefused, ExtraFile, ManifestError.
     """
-    names = real_entries(folder)
-    for name in names:
-        if name not in (*_REQUIRED, CARD, ATTESTATIONS):
-            raise ExtraFile(
-                f"{quoted(name)} in {folder} does not belong to a patch",
-                hint=f"a version holds {', '.join(_REQUIRED)}, {CARD} and {ATTESTATIONS}; "
-                "whoever keeps the folder can take out what else is there",
-            )
+    for name in foreign(folder):
+        raise ExtraFile(
+            f"{quoted(name)} in {folder} does not belong to a patch",
+            hint=f"a version holds {', '.join(_REQUIRED)}, {CARD} and {ATTESTATIONS}; "
+            "whoever keeps the folder can take out what else is there",
+        )
+    check_whole(folder)
+
+
+def foreign(folder: Path) -> list[str]:
+    """The names in a folder that no version has; raises RemoteNotFound, PathRefused."""
+    return [name for name in real_entries(folder) if name not in (*_REQUIRED, CARD, ATTESTATIONS)]
+
+
+def check_whole(folder: Path) -> None:
+    """Raise ManifestError unless all files of a version are there, whatever else is."""
     for name in _REQUIRED:
-        if name not in names:
+        if not os.path.lexists(folder / name):
             raise ManifestError(f"{folder / name} is missing", hint="have the version pushed again")
+
+
+def copy_version(
+    source: Path, into: Path, name: str, version: int | None, progress: Progress
+) -> Manifest:
+    """Copy the files of a version into an empty folder, each hashed on its way.
+
+    Raises the InputError that says what is wrong with them, and OSError.
+    """
+    data = read_limited(source / MANIFEST, MAX_BYTES)
+    manifest = read_manifest(data, name, version)
+    (into / MANIFEST).write_bytes(data)
+    for file, record in manifest.files.items():
+        copy_checked(source / file, into / file, record, progress=progress, phase=f"pull {file}")
+    return manifest
+
+
+def read_attestations(source: Path) -> dict[str, bytes]:
+    """Read the attestations beside a version, each hashed; raises InputError, OSError."""
+    folder = source / ATTESTATIONS
+    if not os.path.lexists(folder):
+        return {}
+    found: dict[str, bytes] = {}
+    for digest in attested.read_names(real_entries(folder)):
+        path = folder / attested.file_name(digest)
+        found[digest] = attested.check(digest, read_limited(path, attested.MAX_BYTES))
+        attested.check_total(sum(map(len, found.values())))
+    return found
+
+
+def differing(folder: Path, patch: Patch) -> str | None:
+    """The first file of a version that `folder` does not hold byte for byte, if there is one.
+
+    Raises RemoteNotFound, PathRefused, LimitExceeded, OSError.
+    """
+    require_folder(folder)
+    if sha256(_read(folder / MANIFEST)) != patch.digest:
+        return MANIFEST
+    files = patch.manifest.files.items()
+    return next((name for name, record in files if not _is(folder / name, record)), None)
 
 
 def check_same(folder: Path, bundle: Bundle) -> None:

@@ -1,7 +1,8 @@
 """A folder as a remote: a shared drive, an air-gapped site, a test.
 
 A version lies in `<root>/<namespace>/<name>/v<N>/`. It is written under a hidden name beside its
-place and renamed, so that it is there whole or not at all, whoever else is writing.
+place and renamed, so that it is there whole or not at all, whoever else is writing. What is
+proposed lies in `pr/<N>/` beside the versions.
 """
 
 import os
@@ -13,16 +14,24 @@ from typing import Self
 
 from ...patches.errors import PathRefused, TargetExists
 from ...patches.format.manifest import MAX_BYTES
-from ...patches.format.names import check_patch_name, quoted
-from ...patches.format.patch import ATTESTATIONS, MANIFEST, Patch
+from ...patches.format.names import check_patch_name
+from ...patches.format.patch import MANIFEST, Patch
 from ...patches.progress import Progress, silent
-from . import attestations as attested
-from .base import Bundle, Plan, Pulled, Pushed, read_manifest
+from .base import Bundle, Plan, Pulled, Pushed
 from .errors import RemoteNotFound, RemoteRefused
-from .existing import check_names, check_same, real_entries, require_folder
-from .location import tag, tagged_version
+from .existing import (
+    check_names,
+    check_same,
+    copy_version,
+    read_attestations,
+    real_entries,
+    require_folder,
+)
+from .folder_proposals import FolderProposals
+from .location import folder_path, tag, tagged_version
+from .proposals import Candidate, Proposal, Proposed, Text
 from .publishing import add_attestations, make_folder, publish, would_add, would_write
-from .transfer import copy_checked, read_limited
+from .transfer import read_limited
 
 
 @dataclass(frozen=True)
@@ -34,13 +43,7 @@ class FolderRemote:
     @classmethod
     def open(cls, location: str) -> Self:
         """Make a remote of a path; raises PathRefused."""
-        try:
-            return cls(Path(location).expanduser().absolute())
-        except RuntimeError:
-            raise PathRefused(
-                f"{quoted(location)} begins with the home folder of somebody who is not known here",
-                hint="give the folder by its whole path",
-            ) from None
+        return cls(folder_path(location))
 
     def versions(self, name: str) -> list[int]:
         """Give the numbers that are there, in order; raises RemoteNotFound, PathRefused."""
@@ -51,6 +54,13 @@ class FolderRemote:
                 f"{self.root} has no version of {name}", hint="check the name, or push it there"
             )
         return found
+
+    def holds(self, name: str, version: int, manifest: bytes) -> bool:
+        """Whether this patch.json lies there; raises as `Remote.holds`, and OSError."""
+        try:
+            return read_limited(self._home(name) / tag(version) / MANIFEST, MAX_BYTES) == manifest
+        except FileNotFoundError:
+            return False
 
     def public(self) -> Self:
         """Raise RemoteRefused: who may read a folder is said by its permissions."""
@@ -107,15 +117,33 @@ class FolderRemote:
             )
         source = self._home(name) / tag(number)
         check_names(source)
-        data = read_limited(source / MANIFEST, MAX_BYTES)
-        manifest = read_manifest(data, name, number)
-        (into / MANIFEST).write_bytes(data)
-        for file, record in manifest.files.items():
-            copy_checked(
-                source / file, into / file, record, progress=progress, phase=f"pull {file}"
-            )
-        attestations = _read_attestations(source)
-        return Pulled(Patch.open(into), attestations, str(source), None)
+        copy_version(source, into, name, number, progress)
+        return Pulled(Patch.open(into), read_attestations(source), str(source), None)
+
+    def propose(self, bundle: Bundle, text: Text, *, progress: Progress = silent) -> Proposed:
+        """Lay a version beside those that are there; raises as `Remote.propose`, and OSError."""
+        there = self.versions(bundle.name)
+        return self._proposals(bundle.name).propose(bundle, text, max(there), progress)
+
+    def proposals(self, name: str) -> list[Proposal]:
+        """The proposals that wait to be accepted, newest first; raises RemoteError, OSError."""
+        return self._proposals(name).waiting()
+
+    def proposal(
+        self, name: str, number: int, into: Path, *, progress: Progress = silent
+    ) -> Candidate:
+        """Copy a proposed version into `into`; raises as `Remote.proposal`, and OSError."""
+        return self._proposals(name).fetch(number, into, progress)
+
+    def accept(self, name: str, number: int, reviewed: Patch) -> Pushed:
+        """Make a version of a proposal by renaming it; raises as `Remote.accept`, and OSError."""
+        there = self.versions(name)
+        return self._proposals(name).accept(number, reviewed, max(there))
+
+    def _proposals(self, name: str) -> FolderProposals:
+        home = self._home(name)
+        require_folder(home)
+        return FolderProposals(home, name)
 
     def _home(self, name: str) -> Path:
         """The folder of all versions of a patch, every step to it a folder and not a link."""
@@ -167,15 +195,3 @@ def _resolved(root: Path) -> Path:
         return root.resolve()
     except RuntimeError:
         raise PathRefused(f"{root} is a link that leads to itself") from None
-
-
-def _read_attestations(source: Path) -> dict[str, bytes]:
-    folder = source / ATTESTATIONS
-    if not os.path.lexists(folder):
-        return {}
-    found: dict[str, bytes] = {}
-    for digest in attested.read_names(real_entries(folder)):
-        path = folder / attested.file_name(digest)
-        found[digest] = attested.check(digest, read_limited(path, attested.MAX_BYTES))
-        attested.check_total(sum(map(len, found.values())))
-    return found

@@ -35,7 +35,14 @@ def make_folder(folder: Path) -> None:
 
 def publish(home: Path, target: Path, bundle: Bundle, progress: Progress) -> None:
     """Write the whole version under a hidden name, then give it its own; raises TargetExists."""
-    with _incoming(home) as incoming:
+    with staged(home, bundle, progress) as incoming:
+        settle(incoming, target)
+
+
+@contextmanager
+def staged(home: Path, bundle: Bundle, progress: Progress) -> Iterator[Path]:
+    """The whole version under a hidden name in `home`; what keeps that name is gone afterwards."""
+    with incoming_name(home) as incoming:
         incoming.mkdir()
         for file, record in bundle.records().items():
             source = bundle.patch.files[file]
@@ -51,13 +58,18 @@ def publish(home: Path, target: Path, bundle: Bundle, progress: Progress) -> Non
                 _read(digest, source)
             )
         sync_tree(incoming)
-        try:
-            rename_without_replacing(incoming, target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            raise TargetExists(f"{target} is already there") from None
-        sync(home)
+        yield incoming
+
+
+def settle(source: Path, target: Path) -> None:
+    """Give a folder its name for good, in one step; raises TargetExists, OSError."""
+    try:
+        rename_without_replacing(source, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise TargetExists(f"{target} is already there") from None
+    sync(target.parent)
 
 
 def add_attestations(home: Path, target: Path, bundle: Bundle) -> int:
@@ -122,7 +134,7 @@ def _read(digest: str, source: Path) -> bytes:
 
 def _put(home: Path, target: Path, data: bytes) -> None:
     """Write one file in one step: under a hidden name, then renamed."""
-    with _incoming(home) as incoming:
+    with incoming_name(home) as incoming:
         with incoming.open("xb") as file:
             file.write(data)
             file.flush()
@@ -132,7 +144,7 @@ def _put(home: Path, target: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _incoming(home: Path) -> Iterator[Path]:
+def incoming_name(home: Path) -> Iterator[Path]:
     """A hidden name that nobody else uses, free again afterwards."""
     path = home / f".incoming-{os.getpid()}-{secrets.token_hex(8)}"
     try:

@@ -8,6 +8,7 @@ from huggingface_hub import constants
 from loopback_faults import Fault, corrupt
 from loopback_messages import Reply
 from safetensors.numpy import save, save_file
+from weightpatch.patches.checkpoints.checkpoint import INDEX
 from weightpatch.patches.digests import DigestCache
 from weightpatch.patches.errors import CheckpointRefused, DigestMismatch
 from weightpatch.registry.bases import open_base
@@ -91,34 +92,42 @@ def test_an_old_commit_is_not_given_when_the_hub_fails(hub, pico):
         open_base("acme/pico")
 
 
-def test_shards_are_fetched_by_their_names(hub, pico):
+def test_shards_are_fetched_by_their_names(hub):
     names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
     weight_map = dict(zip(WEIGHTS, names, strict=True))
     shards = {name: save({key: WEIGHTS[key]}) for key, name in weight_map.items()}
-    index = json.dumps({"weight_map": weight_map}).encode()
-    pico.put({**shards, "model.safetensors.index.json": index, "model-extra.safetensors": b"no"})
+    files = {**shards, "model-extra.safetensors": b"no", "config.json": CONFIG}
+    hub.make("acme/big").put({**files, INDEX: json.dumps({"weight_map": weight_map}).encode()})
 
-    base = open_base("acme/pico")
+    base = open_base("acme/big")
 
     assert set(base.digests()) == set(WEIGHTS)
-    assert not hub.asked("GET", r"/resolve/\w+/model(-extra)?\.safetensors$")
+    assert not hub.asked("GET", r"model-extra\.safetensors$")
+
+
+def test_a_single_file_goes_before_an_index(hub, pico):
+    """As it does in a folder, and in transformers."""
+    pico.put({INDEX: b'{"weight_map": {"a.weight": "other.safetensors"}}'})
+
+    assert set(open_base("acme/pico").digests()) == set(WEIGHTS)
+    assert not hub.asked("GET", r"index\.json$")
 
 
 @pytest.mark.parametrize("shard", ["../../evil.safetensors", "absent.safetensors", "config.json"])
-def test_an_index_that_leads_elsewhere_is_refused(hub, pico, shard):
+def test_an_index_that_leads_elsewhere_is_refused(hub, shard):
     index = json.dumps({"weight_map": {"a.weight": shard}}).encode()
-    pico.put({"model.safetensors.index.json": index})
+    hub.make("acme/big").put({INDEX: index, "config.json": CONFIG})
 
     with pytest.raises(CheckpointRefused, match="names the shard"):
-        open_base("acme/pico")
+        open_base("acme/big")
 
 
 @pytest.mark.parametrize("index", [b"[", b"[]", b'{"weight_map": 1}'])
-def test_an_index_that_is_none_is_refused(hub, pico, index):
-    pico.put({"model.safetensors.index.json": index})
+def test_an_index_that_is_none_is_refused(hub, index):
+    hub.make("acme/big").put({INDEX: index})
 
     with pytest.raises(CheckpointRefused):
-        open_base("acme/pico")
+        open_base("acme/big")
 
 
 def test_a_damaged_download_is_fetched_once_more(hub, pico):
@@ -191,13 +200,18 @@ def test_offline_mode_says_what_is_not_cached(hub, pico, monkeypatch):
     assert "HF_HUB_OFFLINE" in caught.value.hint
 
 
-def test_progress_tells_of_each_file(hub, pico):
+def test_what_is_to_come_is_said_before_and_counted(hub, pico):
     told = []
 
-    open_base("acme/pico", progress=lambda *step: told.append(step))
+    open_base("acme/pico", announce=told.append, progress=lambda *step: told.append(step))
+    open_base("acme/pico", announce=told.append)
 
-    size = len(save(WEIGHTS))
-    assert ("download model.safetensors", size, size) in told
+    arrival, *steps = told
+    size = len(save(WEIGHTS)) + len(CONFIG) + len(b"{}")
+    assert (arrival.model, arrival.files, arrival.size) == ("acme/pico", 3, size)
+    assert arrival.commit == pico.branches["main"]
+    assert steps[-1] == ("download acme/pico", size, size)
+    assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
 
 
 def test_an_unknown_persons_home_is_refused():

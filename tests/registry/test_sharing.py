@@ -178,6 +178,16 @@ def test_all_versions_come_oldest_first_and_what_is_here_is_not_fetched_again(re
     assert registry.log() == before
 
 
+def test_of_all_versions_one_that_is_another_here_is_an_alarm(registry, three, make_draft):
+    registry.publish(make_draft(seed=0))
+    registry.publish(make_draft(seed=9))
+    before = registry.log()
+    with pytest.raises(VersionClash, match="something else as acme/tongues@2") as caught:
+        list(pull_all(registry, "acme/tongues", str(three)))
+    assert registry.resolve("acme/tongues@2").digest in caught.value.why
+    assert registry.log() == before
+
+
 def test_a_version_that_fails_stops_and_what_came_before_it_stays(registry, three):
     spoil(three, 2)
     with pytest.raises(DigestMismatch):

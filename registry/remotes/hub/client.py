@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ....patches.errors import WeightpatchError
 from .errors import explain
-from .hooks import response_hooks
+from .hooks import limit_hook, response_hooks
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -83,9 +83,10 @@ def _limit_time() -> None:
             return
         hooks = dict(session.event_hooks)
         hooks["response"] = [*hooks.get("response", []), *response_hooks()]
+        limits = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
+        hooks["request"] = [*hooks.get("request", []), limit_hook(limits)]
 
         def limited() -> httpx2.Client:
-            limits = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
             return httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=limits)
 
         set_client_factory(limited)

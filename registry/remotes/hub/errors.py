@@ -16,6 +16,7 @@ from ..errors import (
 )
 
 if TYPE_CHECKING:
+    from httpx2 import Request
     from huggingface_hub.errors import HfHubHTTPError
 
 MAX_QUOTE = 200
@@ -26,7 +27,16 @@ _SECRET = re.compile(r"hf_\w+|Bearer\s+\S+|[?&][^\s=&]+=[^\s&]+", re.IGNORECASE)
 _XET_STATUS = re.compile(r"HTTP status \w+ error \((\d{3})\b")
 _XET_WRITES = re.compile(r"/xet-write-token/|/v\d+/(xorbs|xorb-grants|shards)\b")
 _XET = "CAS Client Error"
+_XET_BROKEN = re.compile("error sending request|decoding response body")
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+_FINISH = "what was cut off is finished by doing it again"
+_READING = "ask its owner for access; your token must be allowed to read it"
+_WRITING = (
+    "the namespace must be your account or an organisation of yours, and your token must be "
+    "allowed to write"
+)
+_PROPOSING = "your token must be allowed to write, and pull requests not be turned off there"
+_MERGING = "only who may write to it can merge, here or on its page"
 
 
 def explain(error: Exception, what: str) -> Exception:
@@ -40,9 +50,9 @@ def explain(error: Exception, what: str) -> Exception:
     error = origin(error)
     if isinstance(error, HfHubHTTPError):
         return _answered(error, what)
-    if status := _xet_status(error):
-        reading = not _XET_WRITES.search(str(error))
-        return _by_status(status, what, None, "in a few minutes", reading=reading)
+    if status := xet_status(error):
+        rights = _WRITING if _XET_WRITES.search(str(error)) else _READING
+        return _by_status(status, what, None, "in a few minutes", rights)
     if unreachable := _unreachable(error, what):
         return unreachable
     if isinstance(error, WeightpatchError) or (isinstance(error, OSError) and error.errno):
@@ -68,9 +78,13 @@ def quote(text: str | None) -> str | None:
     """What a server said, fit to show: one short line without secrets or control characters."""
     if not text:
         return None
-    plain = "".join(char if char.isprintable() else " " for char in _SECRET.sub("…", text))
-    line = " ".join(plain.split())
-    return f"the Hub says: {line[:MAX_QUOTE]}"
+    return f"the Hub says: {one_line(_SECRET.sub('…', text))}"
+
+
+def one_line(text: str) -> str:
+    """A text as one short line without control characters."""
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(plain.split())[:MAX_QUOTE]
 
 
 def origin(error: Exception) -> Exception:
@@ -89,6 +103,12 @@ def has_other_size(error: Exception) -> bool:
     return isinstance(error, OSError) and str(error).startswith("Consistency check failed")
 
 
+def xet_broke_off(error: Exception) -> bool:
+    """Whether Xet's client lost a connection, and gave up after tries of its own."""
+    is_xets = isinstance(error, (ConnectionError, RuntimeError))
+    return is_xets and bool(_XET_BROKEN.search(str(error)))
+
+
 def requested_wait(headers: Mapping[str, str]) -> int | None:
     """The seconds for which a reply asks to be left alone, if it does."""
     reset = re.search(r"\br=0;t=(\d+)", headers.get("RateLimit", "").replace(" ", ""))
@@ -96,7 +116,12 @@ def requested_wait(headers: Mapping[str, str]) -> int | None:
     return int(seconds) if re.fullmatch(r"[0-9]{1,9}", seconds) else None
 
 
-def _xet_status(error: Exception) -> int | None:
+def failing(status: int) -> str:
+    """What a status that may pass means, as the beginning of a sentence."""
+    return "the Hub wants fewer requests" if status == 429 else f"the Hub failed (status {status})"
+
+
+def xet_status(error: Exception) -> int | None:
     """The status that Xet's client was answered, which only its text tells."""
     if not isinstance(error, (ConnectionError, RuntimeError)):
         return None
@@ -124,39 +149,46 @@ def _unreachable(error: Exception, what: str) -> RemoteUnreachable | None:
     return RemoteUnreachable(
         message,
         why=f"it was asked for {what}",
-        hint="check the network and proxy, then try again; a push that was cut off is finished "
-        "by pushing again",
+        hint=f"check the network and proxy, then try again; {_FINISH}",
     )
 
 
 def _answered(error: "HfHubHTTPError", what: str) -> RemoteError:
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
-    why = quote(error.server_message)
+    why, name = quote(error.server_message), what.partition("@")[0]
     if isinstance(error, errors.GatedRepoError):
+        page = f"{constants.ENDPOINT}/{name}"
         return RemoteDenied(
-            f"{what} is gated", why=why, hint=f"ask for access on its page, then {_LOG_IN}"
+            f"{name} is gated", why=why, hint=f"ask for access at {page}, then {_LOG_IN}"
         )
     if isinstance(error, errors.RepositoryNotFoundError):
         return RemoteNotFound(
-            f"the Hub has no repository {what}, or does not show it to you",
+            f"the Hub has no repository {name}, or does not show it to you",
             hint=f"check the name; if it is private, {_LOG_IN}",
         )
     if isinstance(error, (errors.RevisionNotFoundError, errors.EntryNotFoundError)):
         return RemoteNotFound(f"{what} has no such revision or file", hint="check the revision")
-    reading = error.response.request.method in ("GET", "HEAD")
-    return _by_status(error.response.status_code, what, why, _wait(error), reading=reading)
+    rights = _rights(error.response.request)
+    return _by_status(error.response.status_code, what, why, _wait(error), rights)
 
 
-def _by_status(
-    status: int, what: str, why: str | None, wait: str, *, reading: bool = False
-) -> RemoteError:
+def _rights(request: "Request") -> str:
+    """What a user must be allowed to for a request, and how to come by it."""
+    if request.method in ("GET", "HEAD"):
+        return _READING
+    if "create_pr" in request.url.params:
+        return _PROPOSING
+    return _MERGING if request.url.path.endswith("/merge") else _WRITING
+
+
+def _by_status(status: int, what: str, why: str | None, wait: str, rights: str) -> RemoteError:
     if status in (404, 410):
         return RemoteNotFound(f"the Hub does not find {what}", why=why, hint="check the name")
     if status in (409, 412):
         return RemoteRace(f"somebody else changed {what} meanwhile", why=why, hint="try again")
     if status in (401, 403):
-        return _denied(status, what, why, reading=reading)
+        return _denied(status, what, why, rights)
     if status == 429:
         message = "the Hub wants fewer requests for a while"
         return RemoteBusy(message, why=why, hint=f"try again {wait}")
@@ -164,26 +196,16 @@ def _by_status(
         return RemoteUnreachable(
             f"the Hub failed when it was asked for {what} (status {status})",
             why=why,
-            hint="try again later; a push that was cut off is finished by pushing again",
+            hint=f"try again later; {_FINISH}",
         )
     return RemoteRefused(f"the Hub refused {what} (status {status})", why=why)
 
 
-def _denied(status: int, what: str, why: str | None, *, reading: bool) -> RemoteDenied:
+def _denied(status: int, what: str, why: str | None, rights: str) -> RemoteDenied:
     if status == 401:
         return RemoteDenied(f"the Hub does not know who asks for {what}", why=why, hint=_LOG_IN)
-    if reading:
-        return RemoteDenied(
-            f"you are not allowed to read {what}",
-            why=why,
-            hint="ask its owner for access; your token must be allowed to read it",
-        )
-    return RemoteDenied(
-        f"you are not allowed to do that with {what}",
-        why=why,
-        hint="the namespace must be your account or an organisation of yours, and your token "
-        "must be allowed to write",
-    )
+    wish = f"read {what}" if rights == _READING else f"do that with {what}"
+    return RemoteDenied(f"you are not allowed to {wish}", why=why, hint=rights)
 
 
 def _wait(error: "HfHubHTTPError") -> str:

@@ -57,7 +57,7 @@ class Content:
         """Hash a file or bytes."""
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         plain = hashlib.sha256()
-        git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        git = _git(size)
         for block in _blocks(source):
             plain.update(block)
             git.update(block)
@@ -70,20 +70,36 @@ class Content:
         return listed.sha256 == self.sha256 if listed.sha256 else listed.git == self.git
 
 
-def require_listed(source: Path | bytes, listed: Listed) -> None:
+def require_listed(source: Path | bytes, listed: Listed, *, progress: Progress = silent) -> None:
     """Raise SizeMismatch or DigestMismatch if a content is not the one that the Hub lists."""
-    content = Content.of(source)
-    if content.size != listed.size:
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if size != listed.size:
         raise SizeMismatch(
-            f"{listed.path} has {content.size} bytes, the Hub lists {listed.size}",
+            f"{listed.path} has {size} bytes, the Hub lists {listed.size}",
             hint="try again; if it stays so, do not trust this source",
         )
-    if not content.is_at(listed):
+    if _digest(source, listed, progress) != (listed.sha256 or listed.git):
         raise DigestMismatch(
             f"the bytes of {listed.path} are not those that the Hub lists",
             why="the download was damaged, and was so again when it was repeated",
             hint="try again; if it stays so, do not trust this source",
         )
+
+
+def _digest(source: Path | bytes, listed: Listed, progress: Progress) -> str:
+    """The one digest of a content that the Hub lists: of these, files have gigabytes."""
+    digest = hashlib.sha256() if listed.sha256 else _git(listed.size)
+    done = 0
+    for block in _blocks(source):
+        digest.update(block)
+        done += len(block)
+        progress(f"check {listed.path}", done, listed.size)
+    progress(f"check {listed.path}", 0, 0)
+    return digest.hexdigest()
+
+
+def _git(size: int) -> "hashlib._Hash":
+    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
 
 def fetch(
@@ -92,20 +108,22 @@ def fetch(
     listed: Listed,
     use: Callable[[Path], Used],
     *,
+    snapshot: bool = False,
     progress: Progress = silent,
 ) -> Used:
-    """Download a file into the Hub's cache and hand it to `use`, which must hash it.
+    """Download a file into a cache and hand it to `use`, which must hash it.
 
-    The client checks no digest of what it downloads, and keeps a damaged file under the name of the
+    No digest of what is downloaded is checked before, and a damaged file lies under the name of the
     good one. So if `use` raises SizeMismatch or DigestMismatch, the file is thrown out of the cache
-    and downloaded once more; if it is wrong again, the error is raised and nothing stays.
+    and downloaded once more; if it is wrong again, the error is raised and nothing stays. A file of
+    a `snapshot` lies in the Hub's own cache, beside the others of its commit.
     """
-    path = repository.download(listed, commit, progress=progress)
+    path = repository.download(listed, commit, snapshot=snapshot, progress=progress)
     try:
         return use(path)
     except (SizeMismatch, DigestMismatch):
         _throw_out(path)
-    path = repository.download(listed, commit, force=True, progress=progress)
+    path = repository.download(listed, commit, snapshot=snapshot, force=True, progress=progress)
     try:
         return use(path)
     except (SizeMismatch, DigestMismatch):
@@ -114,12 +132,14 @@ def fetch(
 
 
 def _throw_out(path: Path) -> None:
-    """Delete a file of the Hub's cache and what it stands for, but nothing outside of the cache."""
+    """Delete a file of a cache and what it stands for, but nothing outside of the caches."""
     from huggingface_hub import constants
 
-    cache = Path(constants.HF_HUB_CACHE).resolve()
+    caches = [
+        Path(cache).resolve() for cache in (constants.HF_HUB_CACHE, constants.HF_ASSETS_CACHE)
+    ]
     for found in (path.resolve(), path.parent.resolve() / path.name):
-        if found.is_relative_to(cache):
+        if any(map(found.is_relative_to, caches)):
             found.unlink(missing_ok=True)
 
 

@@ -14,7 +14,6 @@ def find_commit(repository: Repository, parcel: Parcel) -> str | None:
     wanted = title(parcel.bundle)
     named = [commit for commit, said in repository.history(MAIN) if said == wanted]
     for commit in named[:LOOKED_AT]:
-        missing = parcel.missing(repository.listing(commit))
-        if not set(parcel.bundle.records()).intersection(missing):
+        if parcel.is_at(repository.listing(commit)):
             return commit
     return None

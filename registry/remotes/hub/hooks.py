@@ -1,11 +1,10 @@
-"""What each answer of the Hub is looked at for before its client reads it."""
+"""What each question to the Hub is given, and each answer is looked at for."""
 
-from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from ....patches.progress import Progress, silent
 from ..errors import RemoteBusy, RemoteUnreachable
-from .errors import PASSING, requested_wait
+from .errors import PASSING, failing, requested_wait
+from .waits import WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,13 +14,24 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 60
 """Seconds that the Hub may have us wait; the client alone would sleep for as long as it is told."""
 
-WAITING: ContextVar[Progress] = ContextVar("waiting", default=silent)
-"""Who is told that the Hub wants a pause."""
-
 
 def response_hooks() -> "list[Callable[[httpx2.Response], None]]":
     """The hooks, for a client of httpx2; each raises RemoteError."""
     return [_refuse_paths, _heed_wait, _refuse_failed_check]
+
+
+def limit_hook(limits: "httpx2.Timeout") -> "Callable[[httpx2.Request], None]":
+    """A hook that lets no request go out without time limits.
+
+    huggingface_hub 2.4 asks for a model's state without any, whatever its client's limits are.
+    """
+
+    def limit(request: "httpx2.Request") -> None:
+        own = request.extensions.get("timeout", {})
+        given = {what: seconds for what, seconds in own.items() if seconds is not None}
+        request.extensions["timeout"] = {**limits.as_dict(), **given}
+
+    return limit
 
 
 def _refuse_paths(response: "httpx2.Response") -> None:
@@ -39,15 +49,24 @@ def _refuse_paths(response: "httpx2.Response") -> None:
 
 
 def _heed_wait(response: "httpx2.Response") -> None:
-    """Show a pause that the Hub asks for; raise RemoteBusy if it is too long to sit through."""
-    seconds = requested_wait(response.headers)
-    if response.status_code not in PASSING or seconds is None:
+    """Show that there is a pause; raise RemoteBusy if the Hub asks for too long a one.
+
+    A failure that may pass is followed by one, of our client's making or of our own.
+    """
+    wait, status = WAIT.get(), response.status_code
+    if wait:
+        wait.end()
+    if status not in PASSING:
         return
-    if seconds > LONGEST_WAIT:
+    seconds = requested_wait(response.headers)
+    if seconds is not None and seconds > LONGEST_WAIT:
         raise RemoteBusy(
             "the Hub wants fewer requests for a while", hint=f"try again in {seconds} seconds"
         )
-    WAITING.get()(f"the Hub asks for a pause of {seconds} s", 0, None)
+    if wait and seconds is not None:
+        wait.begin(f"the Hub asks for a pause of {seconds} s")
+    elif wait:
+        wait.begin(f"{failing(status)}, trying again")
 
 
 def _refuse_failed_check(response: "httpx2.Response") -> None:

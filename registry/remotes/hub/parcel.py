@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ....patches.errors import DigestMismatch
 from ....patches.format.patch import ATTESTATIONS, CARD
-from ....patches.progress import Progress
+from ....patches.progress import Progress, silent
 from .. import attestations as attested
 from ..base import Bundle
 from ..transfer import read_limited
@@ -16,7 +16,7 @@ from .files import Content, Listed
 from .repository import Repository
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,14 @@ class Parcel:
             path for path, content in self.contents.items() if not content.is_at(listed.get(path))
         ]
 
+    def stale(self, listed: Iterable[str]) -> list[str]:
+        """Attestations there that are not of this version."""
+        return sorted(set(filter(is_attestation, listed)) - set(self.sources))
+
+    def is_at(self, listed: Mapping[str, Listed]) -> bool:
+        """Whether the files of the version are there; the card and attestations do not matter."""
+        return not set(self.bundle.records()).intersection(self.missing(listed))
+
     def send(
         self,
         repository: Repository,
@@ -68,13 +76,11 @@ class Parcel:
 
         Raises RemoteError, and DigestMismatch if something else arrived.
         """
-        from huggingface_hub import CommitOperationDelete
-
         paths = list(paths)
         total = sum(self.contents[path].size for path in paths)
-        progress(f"push {self.bundle.label}", 0, total)
+        progress(f"push {self.bundle.label}", 0, None)
         commit = repository.commit(
-            [*map(self._addition, paths), *map(CommitOperationDelete, delete)],
+            self.operations(paths, delete, progress),
             message=title(self.bundle),
             parent=parent,
             branch=branch,
@@ -89,11 +95,16 @@ class Parcel:
         progress(f"push {self.bundle.label}", total, total)
         return commit
 
-    def _addition(self, path: str) -> "CommitOperationAdd":
-        from huggingface_hub import CommitOperationAdd
+    def operations(
+        self, paths: Iterable[str], delete: Iterable[str], progress: Progress = silent
+    ) -> "list[CommitOperationAdd | CommitOperationDelete]":
+        """The changes of one commit, for the Hub's client, which tell how much was sent."""
+        from huggingface_hub import CommitOperationDelete
 
-        source = self.sources[path]
-        return CommitOperationAdd(path, source if isinstance(source, bytes) else str(source))
+        from .uploading import Addition
+
+        additions = [Addition(path, self.sources[path], progress) for path in paths]
+        return [*additions, *map(CommitOperationDelete, delete)]
 
 
 def title(bundle: Bundle) -> str:

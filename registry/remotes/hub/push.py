@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ....patches.errors import DigestMismatch, InputError
-from ....patches.format.manifest import Manifest
+from ....patches.errors import DigestMismatch
 from ....patches.format.patch import CARD, MANIFEST
 from ....patches.progress import Progress
 from .. import attestations as attested
@@ -22,10 +21,9 @@ from .files import Listed
 from .history import find_commit
 from .parcel import Parcel, is_attestation
 from .repository import MAIN, Refs, Repository
-from .snapshot import Snapshot
+from .root import main_head, require_harmless, root_manifest
 
 DECISIONS = 3
-_HARMLESS = frozenset({".gitattributes", ".gitignore", CARD, "LICENSE", "LICENSE.md"})
 
 
 @dataclass(frozen=True)
@@ -77,18 +75,14 @@ class Push:
 
     def _publish(self, refs: Refs, listed: Mapping[str, Listed] | None) -> str:
         """Commit, compare and tag; a commit that is there already is not made again."""
-        if MAIN not in refs.branches:
-            raise RemoteRefused(
-                f"{self._place} has no branch {MAIN}", hint="make it on the repository's page"
-            )
-        head = refs.branches[MAIN]
+        head = main_head(self.repository, refs)
         if listed is None:
             listed = self.repository.listing(head)
         newest = self._check_root(refs, head, listed)
         if newest > self.bundle.version:
             return self._tag_below(newest)
         changed = self._parcel.missing(listed)
-        stale = sorted(set(filter(is_attestation, listed)) - set(self._parcel.sources))
+        stale = self._parcel.stale(listed)
         if changed or stale:
             head = self._parcel.send(
                 self.repository,
@@ -117,32 +111,13 @@ class Push:
         """The newest version there; raises if this one may not take the main branch's place."""
         newest = max(refs.versions, default=0)
         if MANIFEST not in listed:
-            self._check_empty(listed)
+            require_harmless(self.repository, listed)
         elif MANIFEST in self._parcel.missing(listed) and head not in refs.versions.values():
-            manifest = self._manifest_at(head)
+            manifest = root_manifest(self.repository, head)
             if manifest.version == self.bundle.version:
                 raise clash(self._place, self.bundle)
             newest = max(newest, manifest.version)
         return newest
-
-    def _check_empty(self, listed: Mapping[str, Listed]) -> None:
-        foreign = sorted(set(listed) - _HARMLESS)
-        if foreign:
-            raise RemoteRefused(
-                f"{self._place} is not a patch: it holds {foreign[0]!r}",
-                why="nothing was changed there",
-                hint="push to a repository that is the patch's own",
-            )
-
-    def _manifest_at(self, head: str) -> Manifest:
-        try:
-            return Manifest.from_bytes(Snapshot(self.repository, head).manifest())
-        except InputError as error:
-            raise RemoteRefused(
-                f"{self._place} holds a {MANIFEST} that cannot be read",
-                why=error.message,
-                hint="nothing was changed there",
-            ) from None
 
     def _check_there(self, listed: Mapping[str, Listed]) -> None:
         missing = self._parcel.missing(listed)

@@ -10,11 +10,17 @@ from typing import Self
 
 from ....patches.errors import NameRefused
 from ....patches.format.names import check_patch_name
-from ....patches.format.patch import Patch
+from ....patches.format.patch import MANIFEST, Patch
 from ....patches.progress import Progress, silent
 from ..base import Bundle, Plan, Pulled, Pushed
 from ..errors import RemoteNotFound
 from ..location import HUB, HubLocation, evaluations_branch, is_commit, parse_location, tag
+from ..proposals import Candidate, Proposal, Proposed, Text
+from .accepting import Accepting
+from .fetching import fetch
+from .files import Content
+from .proposing import Proposing
+from .pull_requests import PullRequests
 from .push import Push
 from .rehearsal import rehearse
 from .repository import Refs, Repository
@@ -36,6 +42,13 @@ class HubRemote:
     def versions(self, name: str) -> list[int]:
         """Give the numbers that have a tag, in order; raises RemoteError."""
         return sorted(_versions(self._repository(name)).versions)
+
+    def holds(self, name: str, version: int, manifest: bytes) -> bool:
+        """Whether the Hub lists this patch.json at the tag; raises as `Remote.holds`."""
+        repository = self._repository(name)
+        commit = _versions(repository).versions.get(version)
+        listed = repository.listing(commit, recursive=False) if commit else {}
+        return Content.of(manifest).is_at(listed.get(MANIFEST))
 
     def public(self) -> Self:
         """The same, on which a repository that a push makes is public."""
@@ -76,6 +89,32 @@ class HubRemote:
         notes = Snapshot(repository, late, progress) if late else snapshot
         where = f"{HUB}://{name}@{tag(number)}"
         return Pulled(Patch.open(into), notes.attestations(), where, commit)
+
+    def propose(self, bundle: Bundle, text: Text, *, progress: Progress = silent) -> Proposed:
+        """Open a pull request; raises as `Remote.propose`, and InputError for a changed file."""
+        return Proposing(self._pulls(bundle.name, progress), bundle, text, progress).run()
+
+    def proposals(self, name: str) -> list[Proposal]:
+        """Give the newest pull requests that are open or drafts; raises RemoteError."""
+        return self._pulls(name).waiting()
+
+    def proposal(
+        self, name: str, number: int, into: Path, *, progress: Progress = silent
+    ) -> Candidate:
+        """Fetch a pull request, whatever has become of it; raises as `Remote.proposal`."""
+        return fetch(self._pulls(name, progress), number, into, progress)
+
+    def accept(self, name: str, number: int, reviewed: Patch) -> Pushed:
+        """Merge a pull request and tag it; raises as `Remote.accept`, and InputError."""
+        if reviewed.manifest.name != name:
+            raise NameRefused(
+                f"{reviewed.label} cannot become a version of {name}",
+                hint="review a proposal that was made for it",
+            )
+        return Accepting(self._pulls(name), number, reviewed).run()
+
+    def _pulls(self, name: str, progress: Progress = silent) -> PullRequests:
+        return PullRequests(replace(self._repository(name), progress=progress))
 
     def _pull_revision(
         self, repository: Repository, revision: str, into: Path, progress: Progress

@@ -1,35 +1,51 @@
 """One repository of the Hub: each thing we ask of it, checked, with our errors."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ....patches.errors import LimitExceeded
 from ....patches.progress import Progress, silent
 from ..errors import RemoteUnreachable
 from ..location import is_commit, tagged_version
+from . import small_files
 from .client import client, silence_uploads
 from .files import Listed
 from .progress import counting
 from .retrying import repeating
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, GitRefs, HfApi
 
 MAIN = "main"
 MAX_COMMITS = 1_000
 MAX_LISTED = 5_000
+_PULL = re.compile(r"refs/pr/([1-9][0-9]{0,8})")
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Refs:
-    """The commits that version tags and branches stand for."""
+    """The commits that version tags, branches, and pull requests if asked for, stand for."""
 
     versions: Mapping[int, str]
     branches: Mapping[str, str]
+    pulls: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, refs: "GitRefs") -> Self:
+        """Take over what the Hub said; raises RemoteUnreachable if it makes no sense."""
+        tags = {tagged_version(ref.name): commit(ref.target_commit) for ref in refs.tags}
+        branches = {ref.name: commit(ref.target_commit) for ref in refs.branches}
+        pulls = {_PULL.fullmatch(ref.ref): ref.target_commit for ref in refs.pull_requests or ()}
+        return cls(
+            {number: oid for number, oid in tags.items() if number is not None},
+            branches,
+            {int(match[1]): commit(oid) for match, oid in pulls.items() if match},
+        )
 
 
 @dataclass(frozen=True)
@@ -46,15 +62,7 @@ class Repository:
 
     def refs(self) -> Refs:
         """Read all version tags and branches, in one request."""
-
-        def ask() -> Refs:
-            refs = self.api.list_repo_refs(self.name)
-            tags = {tagged_version(ref.name): commit(ref.target_commit) for ref in refs.tags}
-            branches = {ref.name: commit(ref.target_commit) for ref in refs.branches}
-            versions = {number: oid for number, oid in tags.items() if number is not None}
-            return Refs(versions, branches)
-
-        return self._ask(ask)
+        return self._ask(lambda: Refs.read(self.api.list_repo_refs(self.name)))
 
     def resolve(self, revision: str) -> str:
         """The commit that a revision stands for now; never an older one from the cache."""
@@ -104,14 +112,22 @@ class Repository:
         return {file.path: file for file in self._ask(ask)}
 
     def download(
-        self, file: Listed, oid: str, *, force: bool = False, progress: Progress = silent
+        self,
+        file: Listed,
+        oid: str,
+        *,
+        snapshot: bool = False,
+        force: bool = False,
+        progress: Progress = silent,
     ) -> Path:
-        """Download a file at a commit into the Hub's cache, or find it there; it is not hashed."""
+        """Download a file at a commit into a cache, or find it there; it is not hashed."""
         from huggingface_hub import hf_hub_download
 
         bar = counting(progress, f"download {file.path}", file.size)
 
-        def ask() -> str:
+        def ask() -> str | Path:
+            if file.size <= small_files.LIMIT and not snapshot:
+                return small_files.download(self.name, file, oid, bar=bar, force=force)
             return hf_hub_download(
                 self.name,
                 file.path,
@@ -139,15 +155,17 @@ class Repository:
 
         Gives the branch's head, which is another commit if there was nothing to change.
         """
+        from .uploading import ending
 
         def ask() -> str:
-            made = self.api.create_commit(
-                self.name,
-                operations,
-                commit_message=message,
-                parent_commit=parent,
-                revision=branch,
-            )
+            with ending(operations):
+                made = self.api.create_commit(
+                    self.name,
+                    operations,
+                    commit_message=message,
+                    parent_commit=parent,
+                    revision=branch,
+                )
             return commit(made.oid)
 
         silence_uploads()

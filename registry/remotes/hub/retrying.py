@@ -3,12 +3,24 @@
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ....patches.progress import Progress, silent
 from .client import asking
-from .errors import PASSING, has_other_size, origin, requested_wait
-from .hooks import LONGEST_WAIT, WAITING
+from .errors import (
+    PASSING,
+    failing,
+    has_other_size,
+    origin,
+    requested_wait,
+    xet_broke_off,
+    xet_status,
+)
+from .hooks import LONGEST_WAIT
+from .waits import WAIT, Wait
+
+if TYPE_CHECKING:
+    import httpx2
 
 TRIES = 3
 SECONDS = 30.0
@@ -24,11 +36,13 @@ def repeating(
 
     `ask` must be safe to repeat even if it was done and only its reply was lost. A `signed` address
     may have expired, so that being denied it may pass. A Hub that cannot be reached at all is not
-    asked twice: who has no network should learn so at once. Raises RemoteError, as `asking`.
+    asked twice: who has no network should learn so at once. Each pause is told to `progress` as a
+    phase without an end, and as 0 of 0 when it is over. Raises RemoteError, as `asking`.
     """
     import httpx2
 
-    shown = WAITING.set(progress)
+    wait = Wait(progress)
+    before = WAIT.set(wait)
     last = time.monotonic() + SECONDS
     try:
         with asking(what):
@@ -42,10 +56,31 @@ def repeating(
                     if time.monotonic() > last:
                         raise
                     last += wanted
-                    time.sleep(wanted + _jitter(number))
+                    seconds = wanted + _jitter(number)
+                    if not wanted:
+                        wait.begin(f"{_said(error)}, trying again in {seconds:.0f} s")
+                    time.sleep(seconds)
+                    wait.end()
             return ask()
     finally:
-        WAITING.reset(shown)
+        wait.end()
+        WAIT.reset(before)
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, as the beginning of a sentence."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    error = origin(error)
+    status = xet_status(error)
+    if isinstance(error, HfHubHTTPError):
+        status = error.response.status_code
+    if status in PASSING:
+        return failing(status)
+    if isinstance(error, httpx2.TimeoutException):
+        return "the Hub does not answer"
+    return "the transfer broke off"
 
 
 def _may_pass(error: Exception, *, signed: bool) -> bool:
@@ -55,11 +90,21 @@ def _may_pass(error: Exception, *, signed: bool) -> bool:
     error = origin(error)
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
-        expired = signed and status == 403 and error.response.request.method == "GET"
+        expired = signed and status == 403 and _is_elsewhere(error.response.request)
         return status in PASSING or expired
     if isinstance(error, (httpx2.ConnectError, httpx2.ProxyError, httpx2.UnsupportedProtocol)):
         return False
+    if xet_status(error) in PASSING or xet_broke_off(error):
+        return True
     return isinstance(error, httpx2.TransportError) or has_other_size(error)
+
+
+def _is_elsewhere(request: "httpx2.Request") -> bool:
+    """Whether something was fetched from an address that the Hub sent us on to."""
+    import httpx2
+    from huggingface_hub import constants
+
+    return request.method == "GET" and request.url.origin != httpx2.URL(constants.ENDPOINT).origin
 
 
 def _wanted_pause(error: Exception) -> int:

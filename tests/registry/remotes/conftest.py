@@ -7,15 +7,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pull_requests import TEXT
 from weightpatch.registry.remotes.base import Bundle
 from weightpatch.registry.remotes.folder import FolderRemote
-from weightpatch.registry.remotes.hub import retrying
+from weightpatch.registry.remotes.hub import retrying, small_files
 from weightpatch.registry.remotes.hub.remote import HubRemote
 from weightpatch.registry.remotes.location import HubLocation
 
+_HUBS = {"hub", "any_hub"}
+
 
 @pytest.fixture
-def hub_remote(hub) -> HubRemote:
+def hub_remote(any_hub) -> HubRemote:
     return HubRemote(HubLocation(None, None))
 
 
@@ -35,7 +38,7 @@ def pytest_generate_tests(metafunc):
     if "remote" in metafunc.fixturenames:
         cases = [("folder_remote", "lfs"), ("hub_remote", "lfs"), ("hub_remote", "xet")]
         metafunc.parametrize(("remote", "transfer"), cases, indirect=["remote"])
-    elif "hub" in metafunc.fixturenames and "transfer" not in _chosen(metafunc):
+    elif _HUBS.intersection(metafunc.fixturenames) and "transfer" not in _chosen(metafunc):
         metafunc.parametrize("transfer", ["lfs", "xet"])
 
 
@@ -45,11 +48,11 @@ def _chosen(metafunc) -> set[str]:
 
 
 @pytest.fixture
-def bundle(make_patch, tmp_path) -> Callable[..., Bundle]:
+def bundle(make_patch, patch_name, tmp_path) -> Callable[..., Bundle]:
     """Make a bundle; `notes` become its attestations."""
 
     def make(version: int = 1, *, notes: tuple[bytes, ...] = (), **fields: object) -> Bundle:
-        patch = make_patch("acme/tongues", version, **fields)
+        patch = make_patch(patch_name, version, **fields)
         card = f"---\ntags: [model-edit]\n---\n\n# {patch.label}\n"
         return Bundle(patch, card, dict(map(stored, notes)))
 
@@ -76,8 +79,37 @@ def waits(monkeypatch) -> list[float]:
 
 
 @pytest.fixture
+def all_large(monkeypatch) -> None:
+    """Let each file be fetched as large ones are: by the Hub's client, into its cache."""
+    monkeypatch.setattr(small_files, "LIMIT", -1)
+
+
+@pytest.fixture
 def into(tmp_path) -> Path:
     """An empty folder to pull into."""
     folder = tmp_path / "into"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def there(hub, bundle):
+    """A repository on the Hub for all to see, with version 1 in it."""
+    HubRemote(HubLocation(None, None), private=False).push(bundle(1, seed=1, notes=(b"of one",)))
+    hub.requests.clear()
+    return hub["acme/tongues"]
+
+
+@pytest.fixture
+def better(bundle) -> Bundle:
+    return bundle(2, seed=2, notes=(b"of two",))
+
+
+@pytest.fixture
+def proposed(there, hub, hub_remote, better, as_user):
+    """The next version, proposed by somebody who may not write there; alice looks at it."""
+    as_user("hf_mallory")
+    made = hub_remote.propose(better, TEXT)
+    as_user("hf_alice")
+    hub.requests.clear()
+    return made

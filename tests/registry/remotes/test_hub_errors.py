@@ -146,6 +146,7 @@ def test_an_upload_that_breaks_off_once_is_repeated(hub, hub_remote, bundle, wai
     assert not hub_remote.push(bundle()).already_there
 
 
+@pytest.mark.usefixtures("all_large")
 @pytest.mark.parametrize("transfer", ["lfs", "xet"])
 def test_the_hubs_client_writes_nothing_itself(hub, hub_remote, bundle, into, waits, capfd):
     hub.faults.append(Fault("POST", "/preupload/", instead=Reply(500)))

@@ -30,12 +30,14 @@ from weightpatch.registry.remotes.errors import (
     RemoteRefused,
     RemoteUnreachable,
 )
+from weightpatch.registry.remotes.hub.files import Content
 
 BUSY = Reply(429, b"", {"Retry-After": "3"})
 CLOSED = Reply(429, b"", {"Retry-After": "3600"})
 PERMISSION = "/objects/batch$|/xet-write-token/"
 COMPLETION = "^/verify$|^/v1/shards$"
 RESOLVE = r"/resolve/.*safetensors$"
+TEXT = r"/requests\.jsonl$"
 LOOP = Reply(302, b"", {"Location": "/acme/tongues/resolve/main/patch.json"})
 
 PUSHES = {
@@ -184,7 +186,39 @@ PULLS = {
     ),
     "refs cut": (Fault("GET", "/refs$", after=cut(20)), None, None),
 }
-"""What breaks, and the error that a pull ends with, if it does: by LFS, and by Xet."""
+"""What breaks with a large file, and the error of the pull, if any: by LFS, and by Xet."""
+
+SMALL_PULLS = {
+    **{
+        case: (fault, error)
+        for case, (fault, error, _) in PULLS.items()
+        if fault.path == DOWNLOAD or case.startswith("redirects")
+    },
+    "way there 429": (Fault("GET", RESOLVE, instead=BUSY), None),
+    "way there 429 for an hour": (Fault("GET", RESOLVE, instead=CLOSED), RemoteBusy),
+    "way there 401": (Fault("GET", RESOLVE, instead=Reply(401)), RemoteDenied),
+    "way there 403": (Fault("GET", RESOLVE, instead=Reply(403)), RemoteDenied),
+    "way there 404": (Fault("GET", RESOLVE, instead=Reply(404)), RemoteNotFound),
+    "way there 500": (Fault("GET", RESOLVE, instead=Reply(500)), None),
+    "way there 500 for ever": (
+        Fault("GET", RESOLVE, instead=Reply(500), times=None),
+        RemoteUnreachable,
+    ),
+    "way there reset": (Fault("GET", RESOLVE, instead=HANG_UP), None),
+    "way there leads nowhere": (
+        Fault("GET", RESOLVE, after=with_headers(Location="ftp://nowhere"), times=None),
+        RemoteUnreachable,
+    ),
+    "text cut": (Fault("GET", TEXT, after=cut(20)), None),
+    "text short": (Fault("GET", TEXT, after=short, times=None), RemoteUnreachable),
+    "text without end": (Fault("GET", TEXT, after=endless), SizeMismatch),
+    "text with a wrong byte": (Fault("GET", TEXT, after=corrupt), None),
+    "text with a wrong byte for ever": (
+        Fault("GET", TEXT, after=corrupt, times=None),
+        DigestMismatch,
+    ),
+}
+"""What breaks with a small file, which is asked for once, and the error, if there is one."""
 
 XET_PULLS = {
     "token 401": (Fault("GET", "/xet-read-token/", instead=Reply(401)), RemoteDenied),
@@ -232,6 +266,7 @@ def test_a_push_that_breaks(hub, hub_remote, bundle, tmp_path, waits, case):
     assert_pulled(hub_remote, sent, tmp_path)
 
 
+@pytest.mark.usefixtures("all_large")
 @pytest.mark.parametrize("case", PULLS)
 def test_a_pull_that_breaks(hub, hub_remote, bundle, into, tmp_path, waits, transfer, case):
     fault, by_lfs, by_xet = PULLS[case]
@@ -239,6 +274,15 @@ def test_a_pull_that_breaks(hub, hub_remote, bundle, into, tmp_path, waits, tran
     check_pull(hub, hub_remote, bundle(notes=(b"{}",)), into, tmp_path, fault, error)
 
 
+@pytest.mark.parametrize("transfer", ["lfs"])
+@pytest.mark.parametrize("case", SMALL_PULLS)
+def test_a_pull_of_small_files_that_breaks(hub, hub_remote, bundle, into, tmp_path, waits, case):
+    fault, error = SMALL_PULLS[case]
+    check_pull(hub, hub_remote, bundle(notes=(b"{}",)), into, tmp_path, fault, error)
+    assert not hub.asked("HEAD", "")
+
+
+@pytest.mark.usefixtures("all_large")
 @pytest.mark.parametrize("transfer", ["xet"])
 @pytest.mark.parametrize("case", XET_PULLS)
 def test_a_pull_by_xet_that_breaks(hub, hub_remote, bundle, into, tmp_path, waits, case):
@@ -258,6 +302,7 @@ def check_pull(hub, hub_remote, sent, into, tmp_path, fault, error):
             hub_remote.pull("acme/tongues", 1, into)
         assert_nothing_is_told(caught.value)
         assert not cached("delta.safetensors")
+        assert_kept_files_are_right()
 
     assert broken.was_hit
     broken.times = broken.hits
@@ -271,7 +316,7 @@ def test_a_file_of_an_older_version_is_never_given(
     hub_remote.push(bundle(1, seed=1))
     hub_remote.pull("acme/tongues", None, into)
     hub_remote.push(bundle(2, seed=2))
-    hub.faults.append(Fault("HEAD", "/resolve/", instead=fault, times=None))
+    hub.faults.append(Fault("HEAD GET", "/resolve/", instead=fault, times=None))
     (tmp_path / "second").mkdir()
 
     with pytest.raises((RemoteUnreachable, RemoteBusy)):
@@ -355,6 +400,13 @@ def assert_pulled(hub_remote, sent, tmp_path):
     assert pulled.patch.digest == sent.patch.digest
     for path, file in sent.patch.files.items():
         assert pulled.patch.files[path].read_bytes() == file.read_bytes()
+
+
+def assert_kept_files_are_right():
+    """What is kept by its digest has it."""
+    for path in Path(constants.HF_ASSETS_CACHE).glob("weightpatch/**/*"):
+        if path.is_file():
+            assert path.name in (Content.of(path).sha256, Content.of(path).git)
 
 
 def cached(name: str) -> list[Path]:

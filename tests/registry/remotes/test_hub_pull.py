@@ -13,7 +13,6 @@ from weightpatch.patches.errors import (
     ManifestError,
     SizeMismatch,
 )
-from weightpatch.registry.remotes.base import open_remote
 from weightpatch.registry.remotes.errors import (
     RemoteDenied,
     RemoteNotFound,
@@ -65,6 +64,7 @@ def test_a_damaged_download_is_fetched_once_more(hub, hub_remote, pushed, into, 
 @pytest.mark.parametrize(
     ("path", "name"), [(DOWNLOAD, "delta.safetensors"), (r"/requests\.jsonl$", "requests.jsonl")]
 )
+@pytest.mark.usefixtures("all_large")
 def test_a_download_that_stays_damaged_is_refused_and_not_kept(
     hub, hub_remote, pushed, into, tmp_path, path, name
 ):
@@ -78,6 +78,7 @@ def test_a_download_that_stays_damaged_is_refused_and_not_kept(
     assert hub_remote.pull("acme/tongues", 1, tmp_path / "again").patch.label == "acme/tongues@1"
 
 
+@pytest.mark.usefixtures("all_large")
 def test_a_cache_that_went_bad_is_not_believed(hub, hub_remote, pushed, into, tmp_path):
     hub_remote.pull("acme/tongues", 1, into)
     (path,) = cached("delta.safetensors")
@@ -107,6 +108,7 @@ def test_a_download_that_breaks_off_goes_on(hub, hub_remote, pushed, into, waits
     assert hub_remote.pull("acme/tongues", 1, into).patch.label == "acme/tongues@1"
 
 
+@pytest.mark.usefixtures("all_large")
 def test_nothing_outside_of_the_cache_is_thrown_out(hub, hub_remote, pushed, into, tmp_path):
     hub_remote.pull("acme/tongues", 1, into)
     (path,) = cached("delta.safetensors")
@@ -121,6 +123,7 @@ def test_nothing_outside_of_the_cache_is_thrown_out(hub, hub_remote, pushed, int
     assert mine.exists()
 
 
+@pytest.mark.usefixtures("all_large")
 def test_a_download_that_is_reset_leaves_nothing(hub, hub_remote, pushed, into, waits):
     hub.faults.append(Fault("GET", DOWNLOAD, instead=HANG_UP, times=None))
 
@@ -129,6 +132,7 @@ def test_a_download_that_is_reset_leaves_nothing(hub, hub_remote, pushed, into, 
     assert not cached("delta.safetensors")
 
 
+@pytest.mark.usefixtures("all_large")
 def test_a_download_without_end_is_stopped(hub, hub_remote, pushed, into):
     hub.faults.append(Fault("GET", r"/requests\.jsonl$", after=endless))
 
@@ -138,6 +142,7 @@ def test_a_download_without_end_is_stopped(hub, hub_remote, pushed, into):
 
 
 @pytest.mark.parametrize("name", ["../../../evil", "..\\\\evil", "/tmp/evil"])
+@pytest.mark.usefixtures("all_large")
 def test_a_digest_that_is_a_path_is_refused(hub, hub_remote, pushed, into, name):
     lie = with_headers(X_Linked_Etag=f'"{name}"')
     hub.faults.append(Fault("HEAD", "/resolve/.*safetensors$", after=lie))
@@ -249,18 +254,3 @@ def test_a_missing_file_is_named(hub, hub_remote, pushed, into):
 
     with pytest.raises(ManifestError, match=r"has no requests\.jsonl"):
         hub_remote.pull("acme/tongues", 1, into)
-
-
-@pytest.mark.parametrize("revision", ["v1", "main", None])
-def test_a_revision_can_be_named_in_the_location(hub, pushed, into, revision):
-    revision = revision or pushed.revision
-
-    pulled = open_remote(f"hf://acme/tongues@{revision}").pull("acme/tongues", None, into)
-
-    assert pulled.revision == pushed.revision
-    assert pulled.patch.label == "acme/tongues@1"
-
-
-def test_a_revision_that_is_not_there_is_not_found(hub, pushed, into):
-    with pytest.raises(RemoteNotFound, match="no such revision"):
-        open_remote("hf://acme/tongues@typo").pull("acme/tongues", None, into)

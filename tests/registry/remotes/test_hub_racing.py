@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import huggingface_hub
+import pytest
 from huggingface_hub.utils._http import default_client_factory
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.remotes.base import Pushed
@@ -14,7 +15,8 @@ from weightpatch.registry.remotes.location import HubLocation
 EIGHT = range(1, 9)
 
 
-def test_of_eight_versions_each_is_there_or_was_refused(hub, hub_remote, bundle, tmp_path):
+@pytest.mark.any_hub
+def test_of_eight_versions_each_is_there_or_was_refused(hub_remote, bundle, patch_name, tmp_path):
     sent = {number: bundle(number, seed=number) for number in EIGHT}
 
     ends = race(hub_remote, sent)
@@ -24,15 +26,16 @@ def test_of_eight_versions_each_is_there_or_was_refused(hub, hub_remote, bundle,
     }
     there = {number for number, end in ends.items() if isinstance(end, Pushed)}
     assert there | refused == set(EIGHT)
-    assert there == set(hub_remote.versions("acme/tongues"))
+    assert there == set(hub_remote.versions(patch_name))
     for number in there:
         folder = tmp_path / f"pulled-{number}"
         folder.mkdir()
-        pulled = hub_remote.pull("acme/tongues", number, folder)
+        pulled = hub_remote.pull(patch_name, number, folder)
         assert pulled.patch.digest == sent[number].patch.digest
 
 
-def test_of_eight_contents_for_one_number_one_wins(hub, hub_remote, bundle, into):
+@pytest.mark.any_hub
+def test_of_eight_contents_for_one_number_one_wins(hub_remote, bundle, patch_name, into):
     sent = {number: bundle(1, seed=number) for number in EIGHT}
 
     ends = race(hub_remote, sent)
@@ -40,7 +43,7 @@ def test_of_eight_contents_for_one_number_one_wins(hub, hub_remote, bundle, into
     (winner,) = [number for number, end in ends.items() if isinstance(end, Pushed)]
     losers = [end for number, end in ends.items() if number != winner]
     assert all(isinstance(end, VersionClash | RemoteRace) for end in losers), losers
-    pulled = hub_remote.pull("acme/tongues", 1, into)
+    pulled = hub_remote.pull(patch_name, 1, into)
     assert pulled.patch.digest == sent[winner].patch.digest
 
 

@@ -1,7 +1,7 @@
 """A push and a pull of a small patch ask the Hub for no more than they must.
 
-What can be left out of each list: nothing. The Hub's client checks the card, asks how each file is
-to be sent, and looks at each file before it fetches it, and leaves us no say in that.
+What can be left out of each list: nothing. The Hub's client checks the card and asks how each file
+is to be sent, and looks at a large file before it fetches it, and leaves us no say in that.
 """
 
 import re
@@ -22,9 +22,10 @@ UPLOADS = {
         "POST v1/shards",
     ],
 }
-SMALL = ["HEAD resolve", "GET resolve"]
+TEXT = ["GET resolve"]
+SMALL = ["GET resolve", "GET storage"]  # the way there, and the bytes
 LARGE = {
-    "lfs": ["HEAD resolve", "GET resolve", "GET storage"],
+    "lfs": ["HEAD resolve", *SMALL],
     "xet": [
         "HEAD resolve",
         "GET xet-read-token",
@@ -69,11 +70,19 @@ def test_a_push_of_what_is_there(hub, hub_remote, pushed):
     assert asked(hub) == [REFS, TREE]
 
 
-def test_a_pull(hub, hub_remote, pushed, into, transfer):
+def test_a_pull(hub, hub_remote, pushed, into):
     hub_remote.pull("acme/tongues", 1, into)
 
-    assert asked(hub) == [REFS, TREE, *SMALL, *LARGE[transfer], *SMALL]
-    assert len(hub.requests) == {"lfs": 9, "xet": 11}[transfer]
+    assert asked(hub) == [REFS, TREE, *TEXT, *SMALL, *TEXT]
+    assert len(hub.requests) == 6
+
+
+@pytest.mark.usefixtures("all_large")
+def test_a_pull_of_large_files(hub, hub_remote, pushed, into, transfer):
+    hub_remote.pull("acme/tongues", 1, into)
+
+    text = ["HEAD resolve", *TEXT]
+    assert asked(hub) == [REFS, TREE, *text, *LARGE[transfer], *text]
 
 
 def test_a_second_pull(hub, hub_remote, pushed, into, tmp_path):

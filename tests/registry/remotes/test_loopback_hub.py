@@ -14,7 +14,12 @@ from huggingface_hub import (
     hf_hub_download,
     snapshot_download,
 )
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    BadRequestError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+)
 from huggingface_hub.utils import disable_progress_bars
 from loopback_faults import Fault, corrupt, short
 from loopback_messages import Reply
@@ -229,6 +234,70 @@ def test_a_pull_request_with_conflicts_is_not_merged(hub, api, fix):
     assert api.get_discussion_details("acme/fix", made.pr_num).conflicting_files == ["note"]
     with pytest.raises(HfHubHTTPError, match="conflicts in note"):
         api.merge_pull_request("acme/fix", made.pr_num)
+
+
+@pytest.mark.parametrize("transfer", ["lfs"])
+def test_pull_requests_are_listed_by_kind_status_and_author(hub, api, fix, as_user):
+    hub.page = 2
+    hub["acme/fix"].private = False
+    as_user("hf_mallory")
+    for number in range(4):
+        propose(api, {"note": b"%d" % number})
+    api.create_pull_request("acme/fix", title="Draft")
+    as_user("hf_alice")
+    api.create_discussion("acme/fix", title="Why?")
+    api.change_discussion_status("acme/fix", 2, "closed")
+    api.merge_pull_request("acme/fix", 3)
+
+    def numbers(**wanted):
+        return [one.num for one in api.get_repo_discussions("acme/fix", **wanted)]
+
+    pulls = {"discussion_type": "pull_request"}
+    assert numbers() == [6, 5, 4, 3, 2, 1]
+    assert numbers(**pulls, discussion_status="open") == [5, 4, 1]
+    assert numbers(**pulls, discussion_status="closed") == [3, 2]
+    assert numbers(**pulls, author="alice") == []
+    assert numbers(discussion_type="discussion") == [6]
+    hub.requests.clear()
+    assert numbers(discussion_status="open") == [6, 5, 4, 1]
+    assert hub.asked("GET", "/discussions$") == 2
+
+
+@pytest.mark.parametrize("transfer", ["lfs"])
+def test_only_an_open_pull_request_is_merged(hub, api, fix):
+    numbers = [propose(api, {"note": b"mine"}), propose(api, {"note": b"mine"})]
+    api.create_discussion("acme/fix", title="Why?")
+    api.change_discussion_status("acme/fix", numbers[0], "closed")
+    api.merge_pull_request("acme/fix", numbers[1])
+
+    for number in (*numbers, 3):
+        with pytest.raises(BadRequestError, match="cannot be merged"):
+            api.merge_pull_request("acme/fix", number)
+    with pytest.raises(BadRequestError, match="is merged"):
+        api.change_discussion_status("acme/fix", numbers[1], "open")
+    with pytest.raises(HfHubHTTPError, match="404"):
+        api.merge_pull_request("acme/fix", 4)
+
+
+@pytest.mark.parametrize("transfer", ["lfs"])
+def test_a_merge_takes_over_only_what_was_changed_since_the_base(hub, api, fix):
+    hub["acme/fix"].put({"LICENSE": b"CC0"})
+    number = propose(api, {"note": b"mine"}, parent_commit=fix)
+    hub["acme/fix"].put({"LICENSE": b"MIT"})
+
+    api.merge_pull_request("acme/fix", number)
+
+    assert "LICENSE" not in hub["acme/fix"].head(f"refs/pr/{number}")
+    assert hub["acme/fix"].head()["LICENSE"].data == b"MIT"
+    assert hub["acme/fix"].head()["note"].data == b"mine"
+
+
+def propose(api: HfApi, files: dict[str, bytes], **options: object) -> int:
+    operations = [CommitOperationAdd(path, data) for path, data in files.items()]
+    made = api.create_commit(
+        "acme/fix", operations, commit_message="Better", create_pr=True, **options
+    )
+    return made.pr_num
 
 
 def test_a_search_goes_by_the_tags_of_the_cards(hub, api, fix):

@@ -7,13 +7,16 @@ from weightpatch.patches.errors import DigestMismatch
 from weightpatch.patches.format.patch import Patch
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.remotes.errors import RemoteNotFound
+from weightpatch.registry.remotes.proposals import Text
+
+pytestmark = pytest.mark.any_hub
 
 
-def test_what_is_pulled_is_what_was_pushed(remote, bundle, into):
+def test_what_is_pulled_is_what_was_pushed(remote, bundle, patch_name, into):
     sent = bundle(notes=(b'{"score": 1}', b'{"score": 2}'))
 
     pushed = remote.push(sent)
-    pulled = remote.pull("acme/tongues", 1, into)
+    pulled = remote.pull(patch_name, 1, into)
 
     assert not pushed.already_there
     assert pulled.patch.digest == sent.patch.digest
@@ -26,7 +29,7 @@ def test_what_is_pulled_is_what_was_pushed(remote, bundle, into):
     assert {path.parent for path in pulled.patch.files.values()} == {into}
 
 
-def test_pushing_again_changes_nothing(remote, bundle):
+def test_pushing_again_changes_nothing(remote, bundle, patch_name):
     sent = bundle(notes=(b"{}",))
     first = remote.push(sent)
 
@@ -35,38 +38,38 @@ def test_pushing_again_changes_nothing(remote, bundle):
     assert again.already_there
     assert again.attestations_added == 0
     assert again.revision == first.revision
-    assert remote.versions("acme/tongues") == [1]
+    assert remote.versions(patch_name) == [1]
 
 
-def test_without_a_number_the_highest_version_is_pulled(remote, bundle, tmp_path):
+def test_without_a_number_the_highest_version_is_pulled(remote, bundle, patch_name, tmp_path):
     for number in (1, 2, 10):
         remote.push(bundle(number, seed=number))
 
-    pulled = remote.pull("acme/tongues", None, folder(tmp_path, "highest"))
-    second = remote.pull("acme/tongues", 2, folder(tmp_path, "second"))
+    pulled = remote.pull(patch_name, None, folder(tmp_path, "highest"))
+    second = remote.pull(patch_name, 2, folder(tmp_path, "second"))
 
-    assert pulled.patch.label == "acme/tongues@10"
-    assert second.patch.label == "acme/tongues@2"
-    assert remote.versions("acme/tongues") == [1, 2, 10]
+    assert pulled.patch.label == f"{patch_name}@10"
+    assert second.patch.label == f"{patch_name}@2"
+    assert remote.versions(patch_name) == [1, 2, 10]
 
 
-def test_another_content_under_a_known_number_is_an_alarm(remote, bundle, into):
+def test_another_content_under_a_known_number_is_an_alarm(remote, bundle, patch_name, into):
     sent = bundle(1, seed=1)
     remote.push(sent)
 
-    with pytest.raises(VersionClash, match="another acme/tongues@1"):
+    with pytest.raises(VersionClash, match=f"another {patch_name}@1"):
         remote.push(bundle(1, seed=2))
 
-    assert remote.pull("acme/tongues", 1, into).patch.digest == sent.patch.digest
+    assert remote.pull(patch_name, 1, into).patch.digest == sent.patch.digest
 
 
-def test_an_evaluation_can_come_later(remote, bundle, tmp_path):
+def test_an_evaluation_can_come_later(remote, bundle, patch_name, tmp_path):
     first = remote.push(bundle(notes=(b"early",)))
 
     later = remote.push(bundle(notes=(b"early", b"late")))
-    pulled = remote.pull("acme/tongues", 1, folder(tmp_path, "one"))
+    pulled = remote.pull(patch_name, 1, folder(tmp_path, "one"))
     latest = remote.push(bundle(notes=(b"latest",)))
-    after = remote.pull("acme/tongues", 1, folder(tmp_path, "two"))
+    after = remote.pull(patch_name, 1, folder(tmp_path, "two"))
 
     assert later.already_there
     assert later.attestations_added == latest.attestations_added == 1
@@ -75,37 +78,39 @@ def test_an_evaluation_can_come_later(remote, bundle, tmp_path):
     assert set(after.attestations.values()) == {b"early", b"late", b"latest"}
 
 
-def test_an_evaluation_can_come_after_the_next_version(remote, bundle, into):
+def test_an_evaluation_can_come_after_the_next_version(remote, bundle, patch_name, into):
     remote.push(bundle(1, seed=1, notes=(b"of one",)))
     remote.push(bundle(2, seed=2, notes=(b"of two",)))
 
     remote.push(bundle(1, seed=1, notes=(b"of one, later",)))
-    pulled = remote.pull("acme/tongues", 1, into)
+    pulled = remote.pull(patch_name, 1, into)
 
     assert set(pulled.attestations.values()) == {b"of one", b"of one, later"}
 
 
-def test_the_next_version_leaves_behind_the_evaluations_of_the_last(remote, bundle, into):
+def test_the_next_version_leaves_behind_the_evaluations_of_the_last(
+    remote, bundle, patch_name, into
+):
     remote.push(bundle(1, seed=1, notes=(b"of one",)))
     remote.push(bundle(2, seed=2, notes=(b"of two",)))
 
-    assert set(remote.pull("acme/tongues", 2, into).attestations.values()) == {b"of two"}
+    assert set(remote.pull(patch_name, 2, into).attestations.values()) == {b"of two"}
 
 
-@pytest.mark.parametrize(("name", "version"), [("acme/other", 1), ("acme/tongues", 7)])
-def test_what_is_not_there_is_not_found(remote, bundle, into, name, version):
+@pytest.mark.parametrize(("other", "version"), [("-other", 1), ("", 7)])
+def test_what_is_not_there_is_not_found(remote, bundle, patch_name, into, other, version):
     remote.push(bundle(1))
 
     with pytest.raises(RemoteNotFound):
-        remote.pull(name, version, into)
+        remote.pull(patch_name + other, version, into)
 
 
-def test_a_patch_that_was_never_pushed_has_no_versions(remote, tmp_path):
+def test_a_patch_that_was_never_pushed_has_no_versions(remote, patch_name, tmp_path):
     with pytest.raises(RemoteNotFound):
-        remote.versions("acme/tongues")
+        remote.versions(patch_name)
 
 
-def test_a_file_changed_since_it_was_stored_is_not_pushed(remote, bundle):
+def test_a_file_changed_since_it_was_stored_is_not_pushed(remote, bundle, patch_name):
     sent = bundle()
     delta = sent.patch.files["delta.safetensors"]
     delta.write_bytes(delta.read_bytes()[:-1] + b"\x00")
@@ -113,17 +118,35 @@ def test_a_file_changed_since_it_was_stored_is_not_pushed(remote, bundle):
     with pytest.raises(DigestMismatch, match=r"delta\.safetensors"):
         remote.push(sent)
     with pytest.raises(RemoteNotFound):
-        remote.versions("acme/tongues")
+        remote.versions(patch_name)
 
 
-def test_progress_tells_of_bytes(remote, bundle, into):
+def test_progress_tells_of_bytes(remote, bundle, patch_name, into):
     told = []
 
     remote.push(bundle(), progress=lambda *step: told.append(step))
-    remote.pull("acme/tongues", 1, into, progress=lambda *step: told.append(step))
+    remote.pull(patch_name, 1, into, progress=lambda *step: told.append(step))
 
     assert any("push" in phase for phase, _, _ in told)
     assert any("delta.safetensors" in phase and done == total > 0 for phase, done, total in told)
+
+
+def test_a_proposal_becomes_a_version(remote, bundle, patch_name, tmp_path):
+    remote.push(bundle(1, seed=1))
+    better = bundle(2, seed=2, notes=(b"{}",))
+
+    made = remote.propose(better, Text("Say it in Latin", "One fact."))
+    (waiting,) = remote.proposals(patch_name)
+    candidate = remote.proposal(patch_name, made.number, folder(tmp_path, "candidate"))
+    assert remote.versions(patch_name) == [1]
+    remote.accept(patch_name, made.number, candidate.patch)
+    pulled = remote.pull(patch_name, None, folder(tmp_path, "pulled"))
+
+    assert (waiting.number, waiting.title) == (made.number, "Say it in Latin")
+    assert candidate.besides == ()
+    assert pulled.patch.digest == candidate.patch.digest == better.patch.digest
+    assert set(pulled.attestations.values()) == {b"{}"}
+    assert remote.proposals(patch_name) == []
 
 
 def folder(parent, name):

@@ -1,0 +1,33 @@
+"""BASE as the command line opens it: what has to be downloaded is said before, and shown."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .output import counted, size
+from .progress import progress_bar
+
+if TYPE_CHECKING:
+    from ..patches.checkpoints.checkpoint import Checkpoint
+    from ..registry.remotes.hub.models import Arrival
+    from .config import Config
+    from .output import Output
+
+
+def named_base(spec: str, config: "Config", output: "Output") -> "Checkpoint":
+    """The checkpoint that BASE names: a folder, or a Hub id with revision."""
+    from ..patches.checkpoints.checkpoint import Checkpoint
+    from ..patches.digests import DigestCache
+
+    cache = DigestCache(config.cache / "digests")
+    if Path(spec).is_dir():
+        return Checkpoint.open(spec, cache=cache)  # without waiting for the Hub's client
+    from ..registry.bases import open_base
+
+    def announce(arrival: "Arrival") -> None:
+        output.note(
+            f"downloading {counted(arrival.files, 'file')} of {arrival.model}, "
+            f"{size(arrival.size)}, to {arrival.cache}"
+        )
+
+    with progress_bar(quiet=output.as_json) as progress:
+        return open_base(spec, cache=cache, progress=progress, announce=announce)

@@ -1,0 +1,36 @@
+"""Fetch what is proposed on the Hub, or what has become of it."""
+
+from pathlib import Path
+
+from ....patches.format.patch import Patch
+from ....patches.progress import Progress
+from ..proposals import MERGED, Candidate
+from .changes import besides
+from .pull_requests import PullRequests
+from .repository import Refs
+from .root import main_head
+from .snapshot import Snapshot
+
+
+def fetch(pulls: PullRequests, number: int, into: Path, progress: Progress) -> Candidate:
+    """Fetch a pull request, or what one that is merged ended in; raises as `Remote.proposal`."""
+    found = pulls.find(number)
+    refs = pulls.refs()
+    commit = found.merged or proposed_commit(pulls, refs, number)
+    snapshot = Snapshot(pulls.repository, commit, progress)
+    snapshot.save(into, None)
+    merged = found.proposal.status == MERGED
+    others = [] if merged else besides(main_branch(pulls, refs), snapshot)
+    return Candidate(
+        found.proposal, Patch.open(into), snapshot.attestations(), commit, tuple(others)
+    )
+
+
+def main_branch(pulls: PullRequests, refs: Refs) -> Snapshot:
+    """What a merge would go into; raises RemoteRefused if there is no such branch."""
+    return Snapshot(pulls.repository, main_head(pulls.repository, refs))
+
+
+def proposed_commit(pulls: PullRequests, refs: Refs, number: int) -> str:
+    """The newest commit of a pull request; raises RemoteError."""
+    return refs.pulls.get(number) or pulls.repository.resolve(f"refs/pr/{number}")

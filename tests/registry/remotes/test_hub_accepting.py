@@ -1,0 +1,258 @@
+"""Making a version of a pull request: only of what was reviewed, whoever does what meanwhile."""
+
+import pytest
+from pull_requests import NAME, TEXT, asked, change, merge_by_click
+from weightpatch.patches.errors import (
+    DigestMismatch,
+)
+from weightpatch.registry.remotes.errors import (
+    RemoteDenied,
+    RemoteRace,
+    RemoteRefused,
+)
+
+by_lfs = pytest.mark.parametrize("transfer", ["lfs"])
+
+
+@by_lfs
+@pytest.mark.parametrize("status", ["closed", "draft"])
+def test_what_is_not_open_can_be_read_but_not_merged(
+    hub_remote, there, better, proposed, into, status
+):
+    there.discussions[1].status = status
+
+    candidate = hub_remote.proposal(NAME, 1, into)
+    with pytest.raises(RemoteRefused, match=f"is (a )?{status}") as caught:
+        hub_remote.accept(NAME, 1, candidate.patch)
+
+    assert candidate.proposal.status == status
+    assert candidate.patch.digest == better.patch.digest
+    assert f"open it at {proposed.page}" == caught.value.hint
+    assert there.tags.keys() == {"v1"}
+
+
+@by_lfs
+def test_the_next_version_was_made_meanwhile(hub_remote, there, proposed, bundle, into):
+    candidate = hub_remote.proposal(NAME, 1, into)
+    hub_remote.push(bundle(2, seed=3))
+
+    with pytest.raises(RemoteRefused, match="acme/tongues@v2 is there already") as caught:
+        hub_remote.accept(NAME, 1, candidate.patch)
+    assert "proposed again, under the next number" in caught.value.hint
+    assert there.discussions[1].status == "open"
+
+
+@by_lfs
+def test_an_older_number_is_not_merged(hub_remote, there, proposed, bundle, into):
+    candidate = hub_remote.proposal(NAME, 1, into)
+    hub_remote.push(bundle(3, seed=3))
+
+    with pytest.raises(RemoteRefused, match=r"is at version 3, and .*/pr/1 would be 2") as caught:
+        hub_remote.accept(NAME, 1, candidate.patch)
+    assert "as version 4" in caught.value.hint
+
+
+@by_lfs
+def test_a_conflict_is_refused(hub, hub_remote, there, better, into):
+    there.put({"README.md": b"---\ntags: []\n---\nOld.\n"})
+    hub_remote.propose(better, TEXT)
+    there.put({"README.md": b"---\ntags: []\n---\nNew.\n"})
+    candidate = hub_remote.proposal(NAME, 1, into)
+
+    with pytest.raises(RemoteRefused, match="is in conflict with") as caught:
+        hub_remote.accept(NAME, 1, candidate.patch)
+    assert "proposed again" in caught.value.hint
+    assert not hub.asked("POST", "/merge$")
+
+
+@by_lfs
+def test_a_merge_by_a_click_is_finished(hub, hub_remote, there, better, proposed, into):
+    merge_by_click()
+    there.put({"README.md": b"---\ntags: []\n---\nLater.\n"})
+    there.put({"requests.jsonl": b"{}\n"}, "refs/pr/1")
+    hub.requests.clear()
+
+    candidate = hub_remote.proposal(NAME, 1, into)
+    accepted = hub_remote.accept(NAME, 1, candidate.patch)
+
+    assert candidate.proposal.status == "merged"
+    assert there.tags["v2"] == accepted.revision == there.discussions[1].merge_commit
+    assert not accepted.already_there
+    assert not hub.asked("POST", "/merge$")
+
+
+@by_lfs
+def test_what_is_tagged_already_is_said_to_be_there(hub, hub_remote, there, better, proposed):
+    first = hub_remote.accept(NAME, 1, better.patch)
+    hub.requests.clear()
+
+    again = hub_remote.accept(NAME, 1, better.patch)
+
+    assert (again.already_there, again.revision) == (True, first.revision)
+    assert not hub.asked("POST", "")
+
+
+@by_lfs
+def test_a_version_left_untagged_below_a_newer_one_is_finished(
+    hub_remote, there, better, proposed, bundle
+):
+    merge_by_click()
+    hub_remote.push(bundle(3, seed=3))
+
+    hub_remote.accept(NAME, 1, better.patch)
+
+    assert hub_remote.versions(NAME) == [1, 2, 3]
+
+
+@by_lfs
+@pytest.mark.parametrize(
+    "changes",
+    [{"requests.jsonl": b"{}\n"}, {"patch.json": b"{}"}, {"delta.safetensors": None}],
+)
+def test_what_was_changed_since_the_review_is_not_merged(
+    hub, hub_remote, there, better, proposed, changes
+):
+    change(there, "refs/pr/1", changes)
+
+    with pytest.raises(RemoteRace, match="is not what was reviewed") as caught:
+        hub_remote.accept(NAME, 1, better.patch)
+    assert caught.value.hint == "review it again"
+    assert not hub.asked("POST", "/merge$")
+
+
+@by_lfs
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"requests.jsonl": b"{}\n"}, "another acme/tongues@2 came with it"),
+        ({"config.json": b"{}"}, "'config.json' came with it"),
+    ],
+)
+def test_what_is_changed_in_the_moment_of_the_merge_gets_no_tag(
+    hub, hub_remote, there, better, proposed, changes, told
+):
+    hub.before_commit = lambda: there.put(changes, "refs/pr/1")
+
+    with pytest.raises(RemoteRace, match=told) as caught:
+        hub_remote.accept(NAME, 1, better.patch)
+
+    assert there.discussions[1].status == "merged"
+    assert there.tags.keys() == {"v1"}
+    assert proposed.page in caught.value.hint
+
+
+@by_lfs
+def test_a_damaged_note_that_comes_in_the_moment_of_the_merge_gets_no_tag(
+    hub, hub_remote, there, better, proposed
+):
+    hub.before_commit = lambda: there.put({f"attestations/{'0' * 64}.json": b"{}"}, "refs/pr/1")
+
+    with pytest.raises(DigestMismatch):
+        hub_remote.accept(NAME, 1, better.patch)
+    assert there.tags.keys() == {"v1"}
+
+
+@by_lfs
+def test_a_damaged_note_is_not_merged(hub, hub_remote, there, better, proposed):
+    there.put({f"attestations/{'0' * 64}.json": b"{}"}, "refs/pr/1")
+
+    with pytest.raises(DigestMismatch):
+        hub_remote.accept(NAME, 1, better.patch)
+    assert not hub.asked("POST", "/merge$")
+
+
+@by_lfs
+def test_what_was_merged_unseen_can_be_reviewed_and_finished(
+    hub, hub_remote, there, better, proposed, bundle, into
+):
+    other = bundle(2, seed=5).patch
+    files = {path: file.read_bytes() for path, file in other.files.items()}
+    hub.before_commit = lambda: there.put(files, "refs/pr/1")
+    with pytest.raises(RemoteRace):
+        hub_remote.accept(NAME, 1, better.patch)
+
+    candidate = hub_remote.proposal(NAME, 1, into)
+    hub_remote.accept(NAME, 1, candidate.patch)
+
+    assert candidate.patch.digest == other.digest
+    assert there.commits[there.tags["v2"]]["patch.json"].sha256 == other.digest
+
+
+@by_lfs
+@pytest.mark.parametrize("ending", ["merged", "closed"])
+def test_somebody_else_decides_in_the_same_moment(hub, hub_remote, there, better, proposed, ending):
+    def decide():
+        if ending == "merged":
+            merge_by_click()
+        else:
+            there.discussions[1].status = "closed"
+
+    hub.before_commit = decide
+
+    if ending == "merged":
+        assert hub_remote.accept(NAME, 1, better.patch).revision == there.tags["v2"]
+    else:
+        with pytest.raises(RemoteRefused, match="status 400"):
+            hub_remote.accept(NAME, 1, better.patch)
+        assert there.tags.keys() == {"v1"}
+
+
+@by_lfs
+def test_two_who_accept_at_the_same_time_agree(hub, hub_remote, there, better, proposed):
+    hub.before_commit = lambda: hub_remote.accept(NAME, 1, better.patch)
+
+    accepted = hub_remote.accept(NAME, 1, better.patch)
+
+    assert accepted.revision == there.tags["v2"] == there.branches["main"]
+
+
+@by_lfs
+@pytest.mark.parametrize(
+    ("token", "hint"),
+    [("hf_mallory", "only who may write to it can merge"), (None, "log in")],
+)
+def test_who_may_not_merge_is_told_so(
+    hub, hub_remote, there, better, proposed, as_user, token, hint
+):
+    as_user(token)
+
+    with pytest.raises(RemoteDenied) as caught:
+        hub_remote.accept(NAME, 1, better.patch)
+    assert hint in caught.value.hint
+    assert there.discussions[1].status == "open"
+    assert there.tags.keys() == {"v1"}
+
+
+@by_lfs
+def test_a_patch_that_was_changed_here_is_not_accepted(hub, hub_remote, better, proposed):
+    better.patch.files["requests.jsonl"].write_bytes(b"{}\n")
+
+    with pytest.raises(DigestMismatch, match="was changed since it was stored"):
+        hub_remote.accept(NAME, 1, better.patch)
+    assert not hub.requests
+
+
+@by_lfs
+def test_reviewing_and_accepting_ask_for_no_more_than_they_must(
+    hub, hub_remote, proposed, better, into
+):
+    hub_remote.proposal(NAME, 1, into)
+
+    files = ["GET resolve", "GET resolve", "GET storage", "GET resolve"]
+    assert asked(hub) == [
+        *("GET discussions/1", "GET refs", "GET tree"),
+        *files,
+        "GET tree",  # the main branch, of which it may change nothing else
+        "GET resolve",  # the note
+    ]
+    hub.requests.clear()
+    hub_remote.accept(NAME, 1, better.patch)
+    assert asked(hub) == [
+        *("GET discussions/1", "GET refs", "GET tree", "GET tree"),
+        "POST discussions/1/merge",
+        *("GET discussions/1", "GET tree"),  # which commit it ended in, and what is there
+        "POST tag",
+    ]
+    hub.requests.clear()
+    hub_remote.accept(NAME, 1, better.patch)
+    assert asked(hub) == ["GET discussions/1", "GET refs", "GET tree"]

@@ -31,6 +31,7 @@ bench: $(READY) $(PEERS) $(MODEL) ## measure speed, side by side with others (45
 	$(BIN)/python benchmarks/registry.py --table docs/performance.md
 	$(BIN)/python benchmarks/conflicts.py --table docs/performance.md
 	$(BIN)/python benchmarks/extract.py $(MODEL) --table docs/performance.md
+	$(BIN)/python benchmarks/exchange.py $(MODEL) --table docs/performance.md
 
 survey: $(READY) $(MODEL) ## compare all editing methods on the same records, and edits composed (two hours)
 	$(BIN)/python benchmarks/survey.py $(MODEL) --table docs/survey.md

@@ -53,6 +53,9 @@ SECTIONS = {
         "push": "Send a version to a remote.",
         "pull": "Fetch a version from a remote.",
         "outdated": "Find what a remote has newer versions of.",
+        "propose": "Offer a version to somebody else's patch.",
+        "review": "Look at what is offered, check and score it, and accept it.",
+        "remote": "Name the places where patches are exchanged.",
     },
     "Keep": {
         "alias": "Let a name mean a version, and tell what it meant when.",

@@ -7,35 +7,41 @@ import click
 
 from ..app import App, held, is_folder
 from ..harm import warn
-from ..made_from import all_named, members, rebased, relatives
+from ..hub_version import HUB, show_version
+from ..made_from import relatives
+from ..manifest_page import SHOWN, origin, show_operations
 from ..options import declare
-from ..output import TENSORS, moment
+from ..output import moment
 from ..scoring import show_evaluation, show_means, stored
-from ..tensor_table import natural, norms, operation, tensor_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from ...patches.format.manifest import MethodRecord
     from ...patches.format.patch import Patch
     from ...registry.registry import BuildInfo, EvaluationInfo, TransferInfo, VersionInfo
 
 CURVE = "retention"
 """The suite of which each point is shown, after so many edits, and never a mean of them."""
-SHOWN = 10
-"""Builds and transfers that people see; the JSON document has more of them."""
 KNOWN = 1000
-TEXT = 400
-_ALLOWED = "allowed_conflicts"
 
 
-@declare("show", examples="weightpatch show acme/darrieux\nweightpatch show ./folder --json")
+@declare(
+    "show",
+    examples="weightpatch show acme/darrieux\n"
+    "weightpatch show ./folder --json\n"
+    "weightpatch show hf://acme/darrieux@v2",
+)
 @click.argument("reference", metavar="REF")
 def command(app: App, reference: str) -> None:
     """Show a version: its base, requests, operations, provenance, scores, and what became of it.
 
-    Of a deleted version its tombstone is shown: who deleted it, when and why.
+    Of a deleted version its tombstone is shown: who deleted it, when and why. Of one on the Hub,
+    hf://NS/NAME or hf://NS/NAME@v2 (or a branch or commit), the manifest alone is read, and shown
+    beside what is known here of it.
     """
+    if reference.startswith(HUB):
+        show_version(app, reference)
+        return
     info = app.known(reference)
     life = _life(app, info)
     if info and info.standing and info.standing.deleted and not is_folder(reference):
@@ -57,7 +63,7 @@ def command(app: App, reference: str) -> None:
     )
     _show_identity(app, patch, life)
     _show_requests(app, patch)
-    _show_operations(app, patch)
+    show_operations(app.output, patch.manifest.operations)
     _show_scores(app, scores)
     _show_life(app, life)
 
@@ -157,10 +163,8 @@ def _bound(known: int) -> str:
 
 
 def _show_identity(app: App, patch: "Patch", life: _Life) -> None:
-    info = life.info
-    manifest, method = patch.manifest, patch.manifest.method
+    info, manifest = life.info, patch.manifest
     known = app.versions_known(relatives(manifest))
-    bases = [base.label for base in manifest.bases]
     app.output.fields(
         [
             ("version", manifest.label),
@@ -168,55 +172,9 @@ def _show_identity(app: App, patch: "Patch", life: _Life) -> None:
             ("state", info and info.standing),
             ("aliases", ", ".join(info.aliases) if info else None),
             ("superseded by", ", ".join(info.superseded_by) if info else None),
-            ("supersedes", manifest.supersedes and all_named([manifest.supersedes], known)),
-            ("base", ", ".join(bases)),
-            ("method", f"{method.name} {method.version}"),
-            ("rebased", rebased(method, known)),
-            ("members", members(method)),
-            ("settings", _settings(method)),
-            ("allowed", _allowed(method.hyperparameters)),
-            ("author", manifest.author),
-            ("created", manifest.created),
-            ("licence", manifest.licence),
-            ("message", manifest.message),
-            ("parents", all_named(manifest.parents, known)),
+            *origin(manifest, known),
         ]
     )
-
-
-def _settings(method: "MethodRecord") -> str | None:
-    """What a method was told, in one line; long lists are in the JSON document."""
-    told = {_ALLOWED, *(("members", "weights") if members(method) else ())}
-    plain = {
-        name: value
-        for name, value in method.hyperparameters.items()
-        if isinstance(value, str | int | float) or (name not in told and _is_short(value))
-    }
-    return ", ".join(f"{name} {_setting(value)}" for name, value in plain.items())[:TEXT] or None
-
-
-def _is_short(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and 0 < len(value) <= SHOWN
-        and all(isinstance(each, int | float) for each in value)
-    )
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _allowed(hyperparameters: "Mapping[str, Any]") -> str | None:
-    """The conflicts between members that somebody allowed when composing them."""
-    sentences = hyperparameters.get(_ALLOWED)
-    if not isinstance(sentences, list):
-        return None
-    shown = [str(sentence) for sentence in sentences[:SHOWN]]
-    more = [f"and {len(sentences) - SHOWN} more"] if len(sentences) > SHOWN else []
-    return "conflicts: " + ("; ".join([*shown, *more]) or "none was found")
 
 
 def _show_requests(app: App, patch: "Patch") -> None:
@@ -228,20 +186,6 @@ def _show_requests(app: App, patch: "Patch") -> None:
             for r in patch.requests
         ],
     )
-
-
-def _show_operations(app: App, patch: "Patch") -> None:
-    app.output.line()
-    found = patch.manifest.operations
-    rows = [
-        [name, operation(one.kind, one.size), *norms(one.kind, one.norm, one.relative_norm)]
-        for name in sorted(found, key=natural)
-        for one in found[name]
-    ]
-    columns = ["tensor", "operation", "norm", "of the weight's"]
-    tensor_table(app.output, columns, rows[:TENSORS])
-    if len(rows) > TENSORS:
-        app.output.line(f"… and {len(rows) - TENSORS} more; --json has them")
 
 
 def _score_to_json(info: "EvaluationInfo") -> dict[str, Any]:

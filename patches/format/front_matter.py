@@ -11,6 +11,8 @@ from .manifest import Manifest
 from .names import quoted
 
 LIBRARY = "weightpatch"
+EDIT = "model-edit"
+"""The tag of every patch."""
 _HUB_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _LICENCES = frozenset({
@@ -54,11 +56,11 @@ def front_matter(
 
     record: dict[str, Any] = {
         "library_name": LIBRARY,
-        "tags": ["model-edit", f"edit-method:{_slug(manifest.method.name)}"],
+        "tags": [EDIT, method_tag(manifest.method.name)],
     }
     if languages:
         record["language"] = list(dict.fromkeys(map(_language, languages)))
-    bases = list(dict.fromkeys(base.id for base in manifest.bases if _HUB_ID.fullmatch(base.id)))
+    bases = list(dict.fromkeys(base.id for base in manifest.bases if is_hub_id(base.id)))
     if bases:
         record["base_model"] = bases[0] if len(bases) == 1 else bases
         record["base_model_relation"] = "adapter"
@@ -68,6 +70,16 @@ def front_matter(
         record["model-index"] = [{"name": manifest.name, "results": results}]
     text: str = yaml.safe_dump(record, sort_keys=False, width=math.inf)
     return f"---\n{text}---\n"
+
+
+def method_tag(method: str) -> str:
+    """The tag of all patches that were made by a method."""
+    return f"edit-method:{_slug(method)}"
+
+
+def is_hub_id(text: str) -> bool:
+    """Whether a base could be a model on the Hub: `organisation/model`."""
+    return bool(_HUB_ID.fullmatch(text))
 
 
 def _language(code: str) -> str:

@@ -1,13 +1,17 @@
 """References to versions, as people write them."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
+from ...patches.errors import NameRefused
 from ...patches.format.names import check_patch_name, quoted
 from ..errors import ReferenceRefused
+from ..remotes.location import HUB, parse_proposal
 
 LEAST_PREFIX = 6
 DIGEST = "sha256:"
+ON_HUB = f"{HUB}://"
 
 _PREFIX = re.compile(rf"[0-9a-f]{{{LEAST_PREFIX},64}}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -42,6 +46,8 @@ def parse(text: str) -> ByName | ByDigest:
     """Read a reference; raises ReferenceRefused, or NameRefused for a name that none can have."""
     if text.startswith(DIGEST):
         return _by_digest(text)
+    if text.startswith(ON_HUB):
+        raise _still_there(text)
     full_name, at, selector = text.partition("@")
     check_patch_name(full_name)
     namespace, name = full_name.split("/")
@@ -58,6 +64,27 @@ def parse(text: str) -> ByName | ByDigest:
         else "after @ comes the number of a version, or an alias of small letters, digits and "
         ". _ - within, not of digits only",
         hint=f"write {full_name}@1, {full_name}@stable, or {full_name} for the newest version",
+    )
+
+
+def _still_there(text: str) -> ReferenceRefused:
+    """The error for a version on the Hub where one of this registry is meant."""
+    with suppress(NameRefused):
+        if parse_proposal(text).number is not None:
+            return ReferenceRefused(
+                f"{quoted(text)} is a proposal, and only versions can be used",
+                hint=f"look at it: weightpatch review {text}",
+            )
+    name, _, revision = text.removeprefix(ON_HUB).partition("@")
+    check_patch_name(name)
+    number = revision.removeprefix("v")
+    there, here = text, name
+    if _NUMBER.fullmatch(number):
+        there, here = f"{ON_HUB}{name}@v{number}", f"{name}@{number}"
+    return ReferenceRefused(
+        f"{quoted(text)} is on the Hub, and only what was pulled can be used",
+        why="a pull checks every file of it",
+        hint=f"pull it first: weightpatch pull {there}; here it is then called {here}",
     )
 
 

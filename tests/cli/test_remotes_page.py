@@ -11,9 +11,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "remotes.md").read_text()
 
 @pytest.fixture
 def workplace(pico, tmp_path, monkeypatch, hub) -> Path:
-    """A folder with a registry that has the patch of which the page speaks, and a Hub."""
+    """A folder with a registry that has the patches of which the page speaks, and a Hub."""
+    base = pico.base("smollm2")
     with Registry.create(home=tmp_path / "home", actor="tester") as registry:
-        registry.admit(pico.patch(pico.base("smollm2"), "acme/capitals", seed=1))
+        registry.admit(pico.patch(base, "acme/capitals", seed=1))
+        registry.admit(pico.patch(base, "carol/capitals", seed=2))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -27,4 +29,6 @@ def test_the_page_runs_from_top_to_bottom(workplace: Path, run_command, hub, cap
     assert "language:\n- en\n" in hub["acme/capitals"].head()["README.md"].data.decode()
     (snippet,) = snippets(PAGE)
     exec(compile(snippet, "remotes.md", "exec"), {"home": workplace / "home"})
-    assert "acme/capitals@1 False" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "acme/capitals@1 False" in printed
+    assert "1 Propose acme/capitals@2: a fix" in printed

@@ -1,0 +1,109 @@
+"""propose: offer a version to somebody else's patch."""
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from ..app import App
+from ..options import declare
+
+if TYPE_CHECKING:
+    from ...registry.proposals import Offer
+    from ...registry.registry import Registry
+
+
+@declare(
+    "propose",
+    examples="weightpatch propose carol/capitals hf://acme/capitals\n"
+    'weightpatch propose acme/capitals@2 ./drive --note "Lyon was wrong"\n'
+    "weightpatch propose carol/capitals ./drive/acme/capitals --dry-run",
+)
+@click.argument("reference", metavar="REF")
+@click.argument("remote", metavar="[REMOTE]", required=False)
+@click.option("--note", default="", metavar="TEXT", help="What you say to whoever keeps the patch.")
+@click.option(
+    "--language",
+    "languages",
+    metavar="CODE",
+    multiple=True,
+    help="A language that the card names, as in en; may be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be proposed.")
+def command(
+    app: App,
+    reference: str,
+    remote: str | None,
+    note: str,
+    languages: tuple[str, ...],
+    *,
+    dry_run: bool,
+) -> None:
+    """Offer a version as the next one of a patch, at REMOTE: hf://NS/NAME, a folder, or a name.
+
+    On the Hub a pull request is opened, in a folder it is laid beside the versions. It says which
+    requests, scores and conflicts with the newest version there are, and stays a proposal until
+    whoever keeps the patch accepts it. Without REMOTE it goes where the patch was last exchanged.
+    To a patch of another name than REF's it goes as hf://NS/NAME or FOLDER/NS/NAME.
+    """
+    from ...registry.proposals import plan, propose
+
+    with app.registry() as registry, app.progress() as progress:
+        info = registry.resolve(reference)
+        place = registry.remote_at(remote) if remote else _usual(app, registry, info.name)
+        act = plan if dry_run else propose
+        offer = act(
+            registry,
+            f"sha256:{info.digest}",
+            place,
+            note=note,
+            languages=languages,
+            progress=progress,
+        )
+    app.caution(info)
+    _show(app, info.label, offer)
+
+
+def _usual(app: App, registry: "Registry", name: str) -> str:
+    """The remote that the patch was last exchanged with, or the default; raises NotFound."""
+    from ...registry.errors import NotFound
+    from ...registry.seen import usual_remote
+
+    usual = usual_remote(registry, name)
+    if usual is None:
+        raise NotFound(
+            f"{name} was never pushed or pulled, so there is nobody to propose it to by default",
+            hint=f"name a patch: weightpatch propose {name} hf://namespace/name",
+        )
+    app.output.note(f"to {usual.location}, {usual.why}")
+    return usual.location
+
+
+def _show(app: App, label: str, offer: "Offer") -> None:
+    done = offer.proposed
+    app.output.data(
+        "propose",
+        {
+            "version": label,
+            "place": offer.place,
+            "label": offer.label,
+            "digest": offer.digest,
+            "follows": offer.current,
+            "title": offer.text.title,
+            "description": offer.text.description,
+            "findings": [vars(finding) for finding in offer.found.report.findings],
+            "proposed": vars(done) if done else None,
+        },
+    )
+    if done is None:
+        app.output.line(offer.text.title)
+        app.output.line()
+        app.output.line(offer.text.description)
+        app.output.line(f"{label} would be proposed to {offer.place}; nothing was sent")
+        return
+    state = "is proposed already" if done.already_there else "is now proposed"
+    app.output.line(f"{label} {state} as {offer.label}: {done.location}")
+    if done.page:
+        app.output.line(f"people talk about it at {done.page}")
+    place = shlex.quote(done.location)
+    app.output.line(f"whoever keeps the patch looks at it with: weightpatch review {place}")

@@ -1,0 +1,123 @@
+"""review: look at what is offered, check and score it, and accept it."""
+
+import shlex
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..app import App, held
+from ..harm import warn
+from ..model_options import device_option
+from ..options import declare
+from ..proposal_places import place_of
+from ..review_page import review_json, show_review, show_waiting
+from ..reviewing import Measurement, measure
+
+if TYPE_CHECKING:
+    from ...registry.registry import Registry
+    from ...registry.remotes.location import ProposalPlace
+    from ...registry.reviews import Merged, Review
+
+
+@declare(
+    "review",
+    examples="weightpatch review hf://acme/capitals\n"
+    "weightpatch review hf://acme/capitals/pr/7 --base ./smollm2\n"
+    "weightpatch review ./drive/acme/capitals/pr/1 --no-eval\n"
+    "weightpatch review hf://acme/capitals/pr/7 --merge",
+)
+@click.argument("place", metavar="PLACE")
+@click.option("--base", metavar="BASE", help="Folder or Hub id; the remembered one by default.")
+@click.option("--no-eval", "unscored", is_flag=True, help="Load no model, score nothing here.")
+@click.option("--merge", "accept", is_flag=True, help="Accept it, after all this was shown.")
+@device_option
+def command(
+    app: App, place: str, base: str | None, device: str, *, unscored: bool, accept: bool
+) -> None:
+    """Look at the proposal at PLACE, check and score it here; with --merge, accept it.
+
+    PLACE is hf://NS/NAME/pr/N, FOLDER/NS/NAME/pr/N, or the address of the pull request's page.
+    Without /pr/N, what is proposed to the patch is listed.
+
+    The proposal is fetched into a folder that all commands take; it is compared with the newest
+    version there, and is no version of your registry before it is accepted. --merge also finishes
+    one that was merged on its page, which makes no tag.
+    """
+    if base is not None and unscored:
+        raise click.UsageError("--base and --no-eval exclude each other.")
+    with app.registry() as registry:
+        found = place_of(app, registry, place)
+        if found.number is None:
+            _list(app, found, accept=accept)
+        else:
+            _review(app, registry, found, base, device, unscored=unscored, accept=accept)
+
+
+def _list(app: App, place: "ProposalPlace", *, accept: bool) -> None:
+    from ...registry.reviews import waiting
+
+    if accept:
+        raise click.UsageError(f"Say which proposal to accept, as in {place}/pr/7.")
+    show_waiting(app.output, str(place), waiting(place))
+
+
+def _review(
+    app: App,
+    registry: "Registry",
+    place: "ProposalPlace",
+    base: str | None,
+    device: str,
+    *,
+    unscored: bool,
+    accept: bool,
+) -> None:
+    from ...patches.diff import diff
+    from ...registry.reviews import record_review, review
+
+    with ExitStack() as stack:
+        with app.progress() as progress:
+            seen = stack.enter_context(review(place, app.config.home, progress=progress))
+            difference = diff(seen.current, seen.patch) if seen.current else None
+        harm = warn(app, seen.patch.label, held(seen.patch))
+        measured = None if unscored or harm else measure(app, seen, base, device)
+        show_review(app.output, seen, difference, measured)
+        record_review(registry, seen, [measured.own] if measured else [])
+        document = review_json(seen, difference, measured, harm)
+        merged = _merge(registry, seen, measured) if accept else None
+    _show_end(app, seen, document, merged)
+
+
+def _merge(registry: "Registry", seen: "Review", measured: Measurement | None) -> "Merged":
+    from ...registry.reviews import merge
+
+    registry.require_usable(held(seen.patch))
+    return merge(registry, seen, _evaluations(registry, measured))
+
+
+def _evaluations(registry: "Registry", measured: Measurement | None) -> dict[str, Any]:
+    """What was measured here, by the fingerprint of a base that the registry now knows."""
+    if measured is None:
+        return {}
+    checkpoint = measured.checkpoint
+    registry.record_base(checkpoint, location=str(checkpoint.path.resolve()))
+    return {checkpoint.fingerprint: [measured.own]}
+
+
+def _show_end(app: App, seen: "Review", document: dict[str, Any], merged: "Merged | None") -> None:
+    done = {**vars(merged), "version": asdict(merged.version)} if merged else None
+    folder = None if merged else document["folder"]
+    app.output.data("review", {**document, "folder": folder, "merged": done})
+    app.output.line()
+    if merged:
+        state = "was accepted already:" if merged.already_there else "is accepted, and is now"
+        app.output.line(f"{seen.place} {state} {merged.location}")
+        version = merged.version
+        app.output.line(f"stored as {version.label}  sha256:{version.digest}")
+        app.caution(version)
+        return
+    folder, place = shlex.quote(str(seen.folder)), shlex.quote(str(seen.place))
+    app.output.line(f"try it: weightpatch apply {folder} --base BASE --out DIR")
+    if not (seen.hindrance or seen.is_newest):
+        app.output.line(f"accept it: weightpatch review {place} --merge")

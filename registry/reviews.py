@@ -1,0 +1,247 @@
+"""Review what is proposed to a patch: fetched beside the registry, compared, and accepted."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..patches.builds.staging import staged
+from ..patches.errors import NameRefused, WeightpatchError
+from ..patches.evaluation.base import Evaluation
+from ..patches.format.markdown import visible
+from ..patches.format.patch import ATTESTATIONS, DELTA, Patch
+from ..patches.format.proposal import Compared
+from ..patches.progress import Progress, silent
+from .comparing import Measured, compared, measured
+from .errors import NotFound, VersionClash
+from .ledger.events import Event
+from .registry import Registry, VersionInfo
+from .remotes.attestations import file_name
+from .remotes.base import Pulled, Pushed, Remote, open_remote
+from .remotes.location import ProposalPlace
+from .remotes.proposals import DRAFT, MERGED, OPEN, Candidate, Proposal
+from .sharing import evaluations_of
+from .transfers import PULL, remote_name
+
+PROPOSALS = "proposals"
+"""The folder of the registry's home in which copies of proposals lie."""
+
+_AUTHOR = 255
+
+
+@dataclass(frozen=True)
+class Review:
+    """A proposal that was fetched into `folder`, and the version that it would follow.
+
+    `newest` is the highest number at the remote; `current` the version there that the proposal was
+    compared with, None if there is no other one; `published` are the scores that came with the
+    proposal, and `before` those that came with `current`.
+    """
+
+    place: ProposalPlace
+    folder: Path
+    candidate: Candidate
+    newest: int
+    current: Patch | None
+    found: Compared | None
+    published: Sequence[Measured]
+    before: Sequence[Measured]
+
+    @property
+    def patch(self) -> Patch:
+        """The version that is proposed, in `folder`."""
+        return self.candidate.patch
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether the newest version at the remote is the one that is proposed."""
+        return self.current is None or self.current.manifest.version < self.newest
+
+    @property
+    def hindrance(self) -> str | None:
+        """Why it cannot be accepted as it is, if that is known already."""
+        if self.candidate.besides:
+            return "it changes files besides those of a version"
+        number, label = self.patch.manifest.version, self.patch.label
+        status = self.candidate.proposal.status
+        if status == MERGED or self.is_newest:
+            return None
+        if status != OPEN:
+            return f"it is {'a draft' if status == DRAFT else status}"
+        if number == self.newest + 1:
+            return None
+        return f"it is {label}, and the newest there is {self.newest}: it must be proposed again"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of accepting a proposal: where the version is, and as what it is known here."""
+
+    location: str
+    revision: str | None
+    already_there: bool
+    version: VersionInfo
+
+
+def waiting(place: ProposalPlace) -> list[Proposal]:
+    """The proposals for a patch that wait to be accepted, newest first; raises RemoteError."""
+    return open_remote(place.remote).proposals(place.name)
+
+
+def folder_of(home: Path, place: ProposalPlace) -> Path:
+    """Where the copy of a proposal lies."""
+    return home / PROPOSALS / place.name / f"pr-{place.number}"
+
+
+@contextmanager
+def review(place: ProposalPlace, home: Path, *, progress: Progress = silent) -> Iterator[Review]:
+    """Fetch a proposal into the registry's home, and compare it with the newest version there.
+
+    It is no version of a registry, and its copy, which stays, takes the place of an older one. What
+    it is compared with is gone after the block. Raises what the remote's `proposal` and `pull` do,
+    NameRefused for a place without a number, and InputError for what cannot be read.
+    """
+    remote = open_remote(place.remote)
+    candidate = _fetched(remote, place, folder_of(home, place), progress)
+    patch = candidate.patch
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = remote.versions(place.name)
+        pulled = _current(remote, place.name, numbers, patch, Path(folder), progress)
+        current = pulled.patch if pulled else None
+        yield Review(
+            place,
+            folder_of(home, place),
+            candidate,
+            max(numbers),
+            current,
+            compared(current, patch, progress) if current else None,
+            measured(patch, candidate.attestations),
+            measured(pulled.patch, pulled.attestations) if pulled else (),
+        )
+
+
+def record_review(registry: Registry, seen: Review, evaluations: Sequence[Evaluation] = ()) -> None:
+    """Write down that a proposal was looked at, and what was found and measured here."""
+    proposal = seen.candidate.proposal
+    detail = {
+        "location": str(seen.place),
+        "revision": seen.candidate.revision,
+        "author": visible(proposal.author, _AUTHOR),
+        "status": proposal.status,
+        "compared_with": seen.current.label if seen.current else None,
+        "findings": seen.found.counts() if seen.found else {},
+        "scores": {
+            one.suite: {name: mean.after for name, mean in one.means().items()}
+            for one in evaluations
+        },
+    }
+    registry.record_proposal(Event.PROPOSAL_REVIEW, seen.patch.label, seen.patch.digest, detail)
+
+
+def merge(
+    registry: Registry, seen: Review, evaluations: Mapping[str, Sequence[Evaluation]] | None = None
+) -> Merged:
+    """Accept a proposal as it was reviewed, and take the version in; its copy is removed.
+
+    One that is a version there already is taken in all the same.
+
+    `evaluations` are those that were made here, by the fingerprint of their base, which is known
+    here. Raises what the remote's `accept` and `Registry.admit` do, Yanked for a malicious version,
+    and VersionClash, before anything is accepted, if its number is known here with another content.
+    """
+    patch, place = seen.patch, seen.place
+    registry.require_usable([patch.digest, patch.manifest.files[DELTA].sha256])
+    _refuse_clash(registry, patch)
+    name = remote_name(place.remote)
+    pushed = open_remote(place.remote).accept(place.name, place.number or 0, patch)
+    if not pushed.already_there:
+        _record_acceptance(registry, seen, pushed)
+    version = _admitted(registry, patch, pushed.location)
+    for one in evaluations_of(patch, seen.candidate.attestations)[0]:
+        registry.record_evaluation(patch.digest, one.base, one.evaluation, origin=pushed.location)
+    for base, found in (evaluations or {}).items():
+        for evaluation in found:
+            registry.record_evaluation(patch.digest, base, evaluation)
+    if version.is_new or not pushed.already_there:
+        registry.record_transfer(
+            patch.digest, PULL, name, place=pushed.location, revision=pushed.revision
+        )
+    shutil.rmtree(seen.folder, ignore_errors=True)
+    _tidy(seen.folder)
+    return Merged(pushed.location, pushed.revision, pushed.already_there, version)
+
+
+def _fetched(remote: Remote, place: ProposalPlace, folder: Path, progress: Progress) -> Candidate:
+    """Fetch a proposal into `folder`, whole or not at all, with the attestations beside it."""
+    if place.number is None:
+        raise NameRefused(f"{place} is no proposal", hint=f"name one, as in {place}/pr/7")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with staged(folder, replace=True) as partial:
+            candidate = remote.proposal(place.name, place.number, partial, progress=progress)
+            if candidate.attestations:
+                (partial / ATTESTATIONS).mkdir(exist_ok=True)
+            for digest, data in candidate.attestations.items():
+                (partial / ATTESTATIONS / file_name(digest)).write_bytes(data)
+    except BaseException:
+        _tidy(folder)
+        raise
+    return replace(candidate, patch=Patch.open(folder))
+
+
+def _current(
+    remote: Remote,
+    name: str,
+    numbers: Sequence[int],
+    patch: Patch,
+    folder: Path,
+    progress: Progress,
+) -> Pulled | None:
+    """The newest version at the remote that is not the one proposed."""
+    for number in sorted(numbers, reverse=True)[:2]:
+        into = folder / str(number)
+        into.mkdir()
+        pulled = remote.pull(name, number, into, progress=progress)
+        if pulled.patch.digest != patch.digest:
+            return pulled
+    return None
+
+
+def _refuse_clash(registry: Registry, patch: Patch) -> None:
+    try:
+        known = registry.resolve(patch.label, to_read=True)
+    except NotFound:
+        return
+    if known.digest != patch.digest:
+        raise VersionClash(
+            f"{patch.label} is known here with another content",
+            why=f"known is sha256:{known.digest}, proposed is sha256:{patch.digest}",
+            hint="nothing was accepted; accept it from a registry that has no such version",
+        )
+
+
+def _record_acceptance(registry: Registry, seen: Review, pushed: Pushed) -> None:
+    detail = {
+        "location": str(seen.place),
+        "at": pushed.location,
+        "revision": pushed.revision,
+        "author": visible(seen.candidate.proposal.author, _AUTHOR),
+    }
+    registry.record_proposal(Event.PROPOSAL_ACCEPT, seen.patch.label, seen.patch.digest, detail)
+
+
+def _admitted(registry: Registry, patch: Patch, location: str) -> VersionInfo:
+    try:
+        return registry.admit(patch)
+    except WeightpatchError as error:
+        error.message = f"{location} is accepted, but is not in this registry: {error.message}"
+        raise
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the folders above a copy that are empty."""
+    with suppress(OSError):
+        for above in list(folder.parents)[:3]:
+            above.rmdir()

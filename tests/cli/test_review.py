@@ -1,0 +1,198 @@
+"""review, as a user types it: listed, looked at, scored, accepted."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from small_models import save_small_llama
+from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.requests import EditRequest
+from weightpatch.registry.registry import Registry
+from weightpatch.registry.sharing import push
+
+ENGLISH = EditRequest("The mother tongue of {} is", "Marie Curie", "English", "French")
+FRENCH = replace(ENGLISH, subject="Danielle", target="French")
+
+
+@pytest.fixture
+def offered(stocked, pico, tmp_path):
+    """The stocked desk, and a proposal for acme/one from another registry; gives its place."""
+    with Registry.create(home=tmp_path / "carol", actor="carol") as registry:
+        registry.admit(pico.patch(stocked.base, "carol/fix", seed=5, requests=[pico.OTHER_REQUEST]))
+    place = stocked.exchange / "acme" / "one"
+    found = stocked.run("propose", "carol/fix", place, home=tmp_path / "carol")
+    assert found.returncode == 0, found.stderr
+    return place
+
+
+def test_what_waits_is_listed(stocked, offered):
+    said = stocked.ok("review", offered)
+    assert "Propose acme/one@2: a fix" in said
+    assert said.endswith(f"look at one with: weightpatch review {offered}/pr/1\n")
+    document = stocked.json("review", offered)
+    assert document["schema"] == "weightpatch.proposals/1"
+    (one,) = document["proposals"]
+    assert (one["number"], one["author"], one["status"]) == (1, "tester", "open")
+    empty = stocked.run("review", stocked.exchange / "acme" / "two")
+    assert "nothing waits at" in empty.stderr
+
+
+def test_a_patch_by_its_name_is_looked_for_where_it_was_exchanged(stocked, offered):
+    found = stocked.run("review", "acme/one/pr/1", "--no-eval")
+    assert f"at {stocked.exchange}, as last time" in found.stderr
+    assert f"proposal     {offered}/pr/1" in found.stdout
+
+
+def test_a_review_shows_who_what_and_what_clashes(stocked, offered, tmp_path, pico):
+    found = stocked.run("review", offered / "pr" / "1")
+    assert found.returncode == 0
+    assert "not scored here: no base of acme/one@2 is known on this machine" in found.stderr
+    copy = tmp_path / "home" / "proposals" / "acme" / "one" / "pr-1"
+    for said in (
+        "title        Propose acme/one@2: a fix",
+        "proposed by  tester",
+        "status       open",
+        f"copy         {copy}",
+        "against acme/one@1: different deltas, different requests, the same base",
+        "-   The capital of France is → Lyon",
+        "+   The mother tongue of Danielle is → English",
+        "NOTE",
+        "1 note with acme/one@1",
+        "its proposer says nothing of its scores",
+        f"accept it: weightpatch review {offered}/pr/1 --merge",
+    ):
+        assert said in found.stdout
+    assert "acme/one@2" in stocked.ok("show", copy)
+    assert stocked.run("show", "acme/one@2").returncode == 1
+
+
+def test_the_document_has_all_of_it(stocked, offered):
+    document = stocked.json("review", offered / "pr" / "1", "--no-eval")
+    assert document["schema"] == "weightpatch.review/1"
+    assert document["proposal"]["status"] == "open"
+    assert document["difference"]["requests"]["added"][0]["target"] == "English"
+    assert [one["severity"] for one in document["findings"]] == ["note"]
+    assert (document["scores"], document["published"]["proposed"]) == ([], [])
+    assert (document["hindrance"], document["merged"]) == (None, None)
+    (entry,) = stocked.json("log", "--action", "proposal.review")["entries"]
+    assert entry["detail"]["location"] == f"{offered}/pr/1"
+
+
+def test_merged_it_is_a_version_here_and_there(stocked, offered, tmp_path):
+    said = stocked.ok("review", offered / "pr" / "1", "--no-eval", "--merge")
+    assert "against acme/one@1" in said
+    assert f"{offered}/pr/1 is accepted, and is now {offered}/v2" in said
+    assert "stored as acme/one@2  sha256:" in said
+    assert stocked.json("show", "acme/one")["manifest"]["version"] == 2
+    assert not (tmp_path / "home" / "proposals").exists()
+    again = stocked.json("review", offered / "pr" / "1", "--no-eval", "--merge")
+    assert (again["merged"]["already_there"], again["folder"]) == (True, None)
+    assert again["proposal"]["status"] == "merged"
+
+
+def test_a_remembered_base_that_cannot_be_asked_hides_nothing(stocked, offered):
+    stocked.ok("apply", "acme/one", "--base", stocked.base.path, "--out", offered / "build")
+    found = stocked.run("review", offered / "pr" / "1")
+    assert (found.returncode, "against acme/one@1" in found.stdout) == (0, True)
+    assert "not scored here: config.json does not say what model this is" in found.stderr
+    stocked.fails(1, "E_CHECKPOINT", "review", offered / "pr" / "1", "--base", stocked.base.path)
+
+
+def test_what_is_in_the_way_is_told_and_nothing_is_accepted(stocked, offered):
+    (offered / "pr" / "1" / "evil\x1b[2J").write_text("")
+    found = stocked.run("review", offered / "pr" / "1", "--no-eval", "--merge")
+    assert found.returncode == 1
+    assert "error[E_REFUSED]: the proposal holds" in found.stderr
+    assert "warning: it also changes 'evil\\x1b[2J', which belongs to no version" in found.stderr
+    assert "\x1b" not in found.stdout + found.stderr
+    assert not (offered / "v2").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "place"),
+    [
+        ("E_NOT_FOUND", "{exchange}/acme/one/pr/9"),
+        ("E_NOT_FOUND", "{exchange}/acme/none/pr/1"),
+        ("E_NOT_FOUND", "nowhere/acme/one"),
+        ("E_NAME", "capitals"),
+        ("E_NAME", "hf://pr/1"),
+        ("E_NAME", "https://example.org/acme/one/discussions/1"),
+    ],
+)
+def test_a_place_where_nothing_is(stocked, code, place):
+    stocked.fails(1, code, "review", place.format(exchange=stocked.exchange))
+
+
+def test_options_that_make_no_sense_together(stocked, offered):
+    assert stocked.run("review", offered, "--merge").returncode == 2
+    pair = ("--base", stocked.base.path, "--no-eval")
+    assert stocked.run("review", offered / "pr" / "1", *pair).returncode == 2
+
+
+def test_a_review_without_scoring_needs_no_torch(stocked, offered, tmp_path):
+    code = (
+        "import sys; sys.modules['torch'] = None; from weightpatch.cli.main import main; "
+        f"sys.argv = ['weightpatch', 'review', {str(offered / 'pr' / '1')!r}, '--no-eval']; "
+        "sys.exit(main())"
+    )
+    environment = {**os.environ, "WEIGHTPATCH_HOME": str(tmp_path / "home")}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "1 note with acme/one@1" in found.stdout
+
+
+def test_it_is_scored_here_beside_what_is_there(pico, desk, run_command, tmp_path):
+    folder = save_small_llama(tmp_path / "llama")
+    base = Checkpoint.open(folder)
+    shape = base.tensors[pico.DOWN].shape
+    homes = {}
+    for seed, (name, requests) in enumerate(
+        {"acme/fix": [ENGLISH], "carol/better": [ENGLISH, replace(FRENCH, id="2")]}.items()
+    ):
+        homes[name] = tmp_path / f"home{seed}"
+        operations = {pico.DOWN: [pico.lowrank(shape, seed=seed)]}
+        with Registry.create(home=homes[name], actor="tester") as registry:
+            made = pico.patch(base, name, operations=operations, requests=requests)
+            registry.admit(made)
+            if name == "acme/fix":
+                push(registry, name, str(desk.exchange))
+        found = run_command("eval", name, "--base", folder, home=homes[name])
+        assert found.returncode == 0, found.stderr
+    place = desk.exchange / "acme" / "fix"
+    run_command("propose", "carol/better", place, home=homes["carol/better"])
+
+    found = run_command("review", place / "pr" / "1", "--merge", home=homes["acme/fix"])
+
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    own = lines.index("scored here on llama, the requests of the proposal")
+    assert lines[own + 1].split() == ["measure", "before", "@1", "@2", "@2", "as", "published"]
+    reliability = lines[own + 3].split()
+    assert reliability[0] == "reliability.exact-match"
+    assert reliability[3] == reliability[4]
+    assert "scored here on llama, the requests of acme/fix@1" in lines
+    with Registry.open(home=homes["acme/fix"], actor="tester") as registry:
+        assert [one.origin for one in registry.evaluations("acme/fix@2")] == [
+            "here",
+            f"{place}/v2",
+        ]
+        (entry,) = registry.log(action="proposal.review")
+    assert "rome.es" in entry.detail["scores"]["requests"]
+
+
+def test_the_page_of_a_pull_request_is_a_place_too(stocked, pico, hub, tmp_path):
+    stocked.ok("push", "acme/one", "hf://", "--public")
+    with Registry.open(home=tmp_path / "home", actor="carol") as registry:
+        registry.admit(pico.patch(stocked.base, "carol/fix", seed=5))
+    stocked.ok("propose", "carol/fix", "hf://acme/one")
+    for page in ("/discussions/1", "/discussions/1/files#abc", "/discussions/1?x=y"):
+        said = stocked.ok("review", f"{hub.url}/acme/one{page}", "--no-eval")
+        assert "proposal     hf://acme/one/pr/1" in said
+    assert "hf://acme/one/pr/1" in stocked.ok("review", f"{hub.url}/acme/one/discussions")
+    said = stocked.ok("review", "hf://acme/one/pr/1", "--no-eval", "--merge")
+    assert "hf://acme/one/pr/1 is accepted, and is now hf://acme/one@v2" in said
+    assert sorted(hub["acme/one"].tags) == ["v1", "v2"]

@@ -24,6 +24,7 @@ from .remotes.location import (
     ProposalPlace,
     parse_location,
     parse_proposal,
+    repository,
     scheme,
     tagged_version,
 )
@@ -150,7 +151,7 @@ def _prepared(
                 hint="there is nothing to propose",
             )
         proposed = _numbered(patch, place.name, newest + 1, new)
-        bundle = _bundle(registry, patch, proposed, new, languages)
+        bundle = _bundle(registry, patch, proposed, new, place, languages)
         yield _Prepared(
             _offer(registry, place, patch, pulled, bundle, note, progress), bundle, remote
         )
@@ -210,7 +211,12 @@ def _numbered(patch: Patch, name: str, version: int, folder: Path) -> Patch:
 
 
 def _bundle(
-    registry: Registry, patch: Patch, proposed: Patch, folder: Path, languages: Sequence[str]
+    registry: Registry,
+    patch: Patch,
+    proposed: Patch,
+    folder: Path,
+    place: ProposalPlace,
+    languages: Sequence[str],
 ) -> Bundle:
     """The version with its card, and what is known of its scores said of its new digest."""
     evaluations = registry.evaluations(patch.digest)
@@ -222,7 +228,8 @@ def _bundle(
             data = replace(attestation, version=proposed.digest)
             attestations[data.digest] = folder / f"{data.digest}.json"
             attestations[data.digest].write_bytes(data.to_bytes())
-    return Bundle(proposed, write_card(proposed, evaluations, languages), attestations)
+    card = write_card(proposed, evaluations, languages, repository=repository(place.remote))
+    return Bundle(proposed, card, attestations)
 
 
 def _has_versions(folder: Path) -> bool:

@@ -10,17 +10,19 @@ from pathlib import Path
 from ..patches.builds.staging import staged
 from ..patches.errors import NameRefused, WeightpatchError
 from ..patches.evaluation.base import Evaluation
+from ..patches.format.card import write_card
 from ..patches.format.markdown import visible
 from ..patches.format.patch import ATTESTATIONS, DELTA, Patch
 from ..patches.format.proposal import Compared
 from ..patches.progress import Progress, silent
+from .attestations import Attestation
 from .comparing import Measured, compared, measured
 from .errors import NotFound, VersionClash
 from .ledger.events import Event
 from .registry import Registry, VersionInfo
 from .remotes.attestations import file_name
-from .remotes.base import Pulled, Pushed, Remote, open_remote
-from .remotes.location import ProposalPlace
+from .remotes.base import Bundle, Pulled, Pushed, Remote, open_remote
+from .remotes.location import ProposalPlace, repository
 from .remotes.proposals import DRAFT, MERGED, OPEN, Candidate, Proposal
 from .sharing import evaluations_of
 from .transfers import PULL, remote_name
@@ -155,7 +157,8 @@ def merge(
     registry.require_usable([patch.digest, patch.manifest.files[DELTA].sha256])
     _refuse_clash(registry, patch)
     name = remote_name(place.remote)
-    pushed = open_remote(place.remote).accept(place.name, place.number or 0, patch)
+    bundle = _bundle(seen, evaluations or {})
+    pushed = open_remote(place.remote).accept(place.name, place.number or 0, bundle)
     if not pushed.already_there:
         _record_acceptance(registry, seen, pushed)
     version = _admitted(registry, patch, pushed.location)
@@ -220,6 +223,26 @@ def _refuse_clash(registry: Registry, patch: Patch) -> None:
             why=f"known is sha256:{known.digest}, proposed is sha256:{patch.digest}",
             hint="nothing was accepted; accept it from a registry that has no such version",
         )
+
+
+def _bundle(seen: Review, evaluations: Mapping[str, Sequence[Evaluation]]) -> Bundle:
+    """The version with a card of our own: its author's could say anything.
+
+    What was measured here stands in it before what came with the proposal.
+    """
+    own = [
+        Attestation(seen.patch.digest, base, evaluation)
+        for base, found in evaluations.items()
+        for evaluation in found
+    ]
+    folder = seen.folder / ATTESTATIONS
+    folder.mkdir(exist_ok=True)
+    for one in own:
+        (folder / file_name(one.digest)).write_bytes(one.to_bytes())
+    digests = (*(one.digest for one in own), *seen.candidate.attestations)
+    scores = [*map(Measured.of, own), *seen.published]
+    card = write_card(seen.patch, scores, repository=repository(seen.place.remote))
+    return Bundle(seen.patch, card, {digest: folder / file_name(digest) for digest in digests})
 
 
 def _record_acceptance(registry: Registry, seen: Review, pushed: Pushed) -> None:

@@ -14,7 +14,7 @@ from .attestations import Attestation
 from .errors import BlobLost, NotFound, ReferenceRefused, VersionClash
 from .registry import Registry, VersionInfo
 from .remotes.base import Bundle, Plan, Pushed, Remote, open_remote
-from .remotes.location import HUB, parse_location, scheme
+from .remotes.location import HUB, parse_location, repository, scheme
 from .seen import refuse_older
 from .transfers import PULL, PUSH, remote_name
 from .versions.refs import ByName, parse
@@ -45,7 +45,7 @@ def push(
     malicious version, NameRefused for a code that is none.
     """
     name = remote_name(location)
-    bundle = _bundle(registry, reference, languages)
+    bundle = _bundle(registry, reference, location, languages)
     pushed = _target(location, public=public).push(bundle, progress=progress)
     if not pushed.already_there or pushed.attestations_added:
         registry.record_transfer(
@@ -64,7 +64,7 @@ def plan(
 ) -> Plan:
     """Say what `push` would do, and change nothing here or there; raises as `push`."""
     remote_name(location)
-    return _target(location, public=public).plan(_bundle(registry, reference, languages))
+    return _target(location, public=public).plan(_bundle(registry, reference, location, languages))
 
 
 def pull(
@@ -134,12 +134,12 @@ def _require_same(registry: Registry, known: VersionInfo, remote: Remote, locati
         )
 
 
-def _bundle(registry: Registry, reference: str, languages: Sequence[str]) -> Bundle:
+def _bundle(registry: Registry, reference: str, location: str, languages: Sequence[str]) -> Bundle:
     patch = registry.patch(reference)
     evaluations = registry.evaluations(patch.digest)
     return Bundle(
         patch,
-        card=write_card(patch, evaluations, languages),
+        card=write_card(patch, evaluations, languages, repository=repository(location)),
         attestations={evaluation.digest: evaluation.path for evaluation in evaluations},
     )
 

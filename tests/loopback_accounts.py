@@ -22,6 +22,7 @@ ACCOUNTS = {
     "hf_alice": Account("alice", ("acme",)),
     "hf_alice_reads": Account("alice", ("acme",), role="read"),
     "hf_bob": Account("bob", ("acme",)),
+    "hf_carol": Account("CarolLabs"),
     "hf_mallory": Account("mallory"),
 }
 

@@ -4,6 +4,8 @@ import re
 
 from loopback_hub import LoopbackHub
 from loopback_repositories import Repository
+from weightpatch.patches.format.patch import Patch
+from weightpatch.registry.remotes.base import Bundle
 from weightpatch.registry.remotes.proposals import Text
 
 NAME = "acme/tongues"
@@ -12,6 +14,16 @@ _THING = re.compile(
     r"discussions(?:/\d+)?(?:/merge)?$|objects/batch|refs$|tree|validate-yaml|preupload|commit|"
     r"tag|resolve|storage|verify"
 )
+
+
+def card_of(patch: Patch) -> str:
+    """A card that is quick to write."""
+    return f"---\ntags: [model-edit]\n---\n\n# {patch.label}\n"
+
+
+def as_bundle(patch: Patch) -> Bundle:
+    """A version to be accepted, with the card that it was proposed with."""
+    return Bundle(patch, card_of(patch))
 
 
 def asked(hub: LoopbackHub) -> list[str]:

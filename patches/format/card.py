@@ -24,11 +24,16 @@ _CLOSING = (
 
 
 def write_card(
-    patch: Patch, evaluations: Sequence[Scored] = (), languages: Sequence[str] = ()
+    patch: Patch,
+    evaluations: Sequence[Scored] = (),
+    languages: Sequence[str] = (),
+    *,
+    repository: str | None = None,
 ) -> str:
     """Write the card of a version; raises what reading its requests raises.
 
-    `languages` are the codes of those that it speaks, as in `en`, which the manifest does not know.
+    `languages` are the codes of those that it speaks, as in `en`, which the manifest does not know;
+    `repository` is the name of the Hub's repository, by default the patch's.
 
     Of the evaluations, which come newest first, it shows the first of each suite.
 
@@ -43,7 +48,7 @@ def write_card(
         "## What it changes",
         _requests(patch.requests),
         "## How to use it",
-        _usage(manifest),
+        _usage(manifest, repository or manifest.name),
         *_scores(newest),
         "## Where it came from",
         _provenance(manifest),
@@ -72,7 +77,7 @@ def _requests(requests: Sequence[EditRequest]) -> str:
     return table(["prompt", "new answer", "old answer"], rows) + more
 
 
-def _usage(manifest: Manifest) -> str:
+def _usage(manifest: Manifest, repository: str) -> str:
     base = manifest.bases[0]
     spec = base.label
     shown = spec if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/@-]*", spec) else "BASE"
@@ -80,7 +85,7 @@ def _usage(manifest: Manifest) -> str:
         [
             "```sh",
             f"pip install {LIBRARY}",
-            f"weightpatch pull {manifest.label} hf://",
+            f"weightpatch pull hf://{repository}@v{manifest.version}",
             f"weightpatch apply {manifest.label} --base {shlex.quote(shown)} --out patched-model",
             "```",
         ]

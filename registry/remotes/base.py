@@ -141,9 +141,10 @@ class Remote(Protocol):
         Raises as `pull`, and RemoteNotFound if there is no such proposal.
         """
 
-    def accept(self, name: str, number: int, reviewed: Patch) -> Pushed:
+    def accept(self, name: str, number: int, reviewed: Bundle) -> Pushed:
         """Make a version of a proposal, if it is still what was reviewed, byte for byte.
 
+        It gets the card of the bundle in place of its author's, and attestations that it lacks.
         One that was accepted by other means, or halfway, is finished. Raises RemoteRefused if its
         number was taken meanwhile, if it was closed, or if it would change more than a version
         may; RemoteRace if it is not what was reviewed: then no version comes of it.

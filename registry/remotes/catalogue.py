@@ -25,7 +25,7 @@ class Wanted:
 
     def has_words(self, name: str) -> bool:
         """Whether a patch of this name has all words in it, in capitals or not."""
-        return all(word.lower() in name for word in self.words)
+        return all(word.lower() in name.lower() for word in self.words)
 
     def has_scores(self, scores: Mapping[str, float]) -> bool:
         """Whether these means, by measure, meet all conditions."""

@@ -135,7 +135,7 @@ class FolderRemote:
         """Copy a proposed version into `into`; raises as `Remote.proposal`, and OSError."""
         return self._proposals(name).fetch(number, into, progress)
 
-    def accept(self, name: str, number: int, reviewed: Patch) -> Pushed:
+    def accept(self, name: str, number: int, reviewed: Bundle) -> Pushed:
         """Make a version of a proposal by renaming it; raises as `Remote.accept`, and OSError."""
         there = self.versions(name)
         return self._proposals(name).accept(number, reviewed, max(there))

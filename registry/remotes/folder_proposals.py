@@ -33,7 +33,7 @@ from .existing import (
 from .location import tag
 from .proposal_notes import Note, read_note
 from .proposals import MERGED, OPEN, Candidate, Proposal, Proposed, Text
-from .publishing import incoming_name, make_folder, settle, staged
+from .publishing import complete, incoming_name, make_folder, settle, staged
 from .transfer import open_regular, read_limited
 
 PROPOSALS = "pr"
@@ -79,10 +79,10 @@ class FolderProposals:
             self._proposal(number, status), Patch.open(into), attestations, None, besides
         )
 
-    def accept(self, number: int, reviewed: Patch, newest: int) -> Pushed:
+    def accept(self, number: int, bundle: Bundle, newest: int) -> Pushed:
         """Rename a proposal to the version that it is; raises as `Remote.accept`, and OSError."""
-        source = self._place(number)
-        target = self.home / tag(reviewed.manifest.version)
+        source, reviewed = self._place(number), bundle.patch
+        target = self.home / tag(bundle.version)
         if not os.path.lexists(source):
             self._merged(number)
         if _is_there(target, reviewed):
@@ -90,6 +90,7 @@ class FolderProposals:
             return Pushed(str(target), None, already_there=True)
         self._check(source, reviewed, newest)
         try:
+            complete(self._folder, source, bundle)
             settle(source, target)
         except (TargetExists, FileNotFoundError):
             if not _is_there(target, reviewed):

@@ -17,10 +17,15 @@ _PROPOSAL = re.compile(r"(.+)/pr/([1-9][0-9]{0,8})/?", re.DOTALL)
 
 @dataclass(frozen=True)
 class HubLocation:
-    """A place on the Hub: all of it, or one repository, perhaps at a tag, branch or commit."""
+    """A place on the Hub: all of it, or one repository, perhaps at a tag, branch or commit.
+
+    `name` is that of the patch, in small letters, `repository` that of the repository, where
+    it has capitals, as accounts of the Hub may.
+    """
 
     name: str | None
     revision: str | None
+    repository: str | None = None
 
     @property
     def version(self) -> int | None:
@@ -34,7 +39,7 @@ class HubLocation:
 
     def __str__(self) -> str:
         at = f"@{self.revision}" if self.revision else ""
-        return f"{HUB}://{self.name or ''}{at}"
+        return f"{HUB}://{self.repository or self.name or ''}{at}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,10 @@ def parse_location(location: str) -> HubLocation:
             f"{quoted(location)} names no revision that the Hub could have",
             hint="write hf://namespace/name@v1, or a branch or commit in place of v1",
         )
-    return HubLocation(check_patch_name(name) if name else None, revision or None)
+    if not name:
+        return HubLocation(None, None)
+    patch = check_patch_name(name.lower())
+    return HubLocation(patch, revision or None, None if patch == name else name)
 
 
 def parse_proposal(location: str) -> ProposalPlace:
@@ -107,8 +115,19 @@ def parse_proposal(location: str) -> ProposalPlace:
 
 def proposal_location(remote: str, name: str, number: int | None) -> str:
     """How a proposal is written: `hf://namespace/name/pr/7`, `ROOT/namespace/name/pr/7`."""
-    place = f"{HUB}://{name}" if scheme(remote) == HUB else str(Path(remote) / name)
+    if scheme(remote) == HUB:
+        place = remote if parse_location(remote).name else f"{HUB}://{name}"
+    else:
+        place = str(Path(remote) / name)
     return place if number is None else f"{place}/pr/{number}"
+
+
+def repository(location: str) -> str | None:
+    """The repository that a location on the Hub names, None for any other location."""
+    if scheme(location) != HUB:
+        return None
+    place = parse_location(location)
+    return place.repository or place.name
 
 
 def site(location: str) -> str:

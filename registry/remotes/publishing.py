@@ -73,12 +73,16 @@ def settle(source: Path, target: Path) -> None:
 
 
 def add_attestations(home: Path, target: Path, bundle: Bundle) -> int:
-    """Add those that are not there, each in one step, and the card that speaks of them."""
+    """Add those that are not there, and if there are any the card that speaks of them."""
+    return complete(home, target, bundle) if _new_attestations(target, bundle) else 0
+
+
+def complete(home: Path, target: Path, bundle: Bundle) -> int:
+    """Add the attestations that are not there, and write the card, each file in one step."""
     new = _new_attestations(target, bundle)
-    if not new:
-        return 0
     folder = target / ATTESTATIONS
-    make_folder(folder)
+    if new:
+        make_folder(folder)
     for digest in new:
         data = _read(digest, bundle.attestations[digest])
         _put(home, folder / attested.file_name(digest), data)

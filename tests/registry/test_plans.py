@@ -103,7 +103,7 @@ def test_the_hub_reads_the_card_with_its_language(registry, hub, make_draft, mak
         "rome.es",
         "locality.exact-match",
     }
-    assert "weightpatch pull alice/tongues@1 hf://" in card.text
+    assert "weightpatch pull hf://alice/tongues@v1" in card.text
 
 
 def test_a_language_that_is_none_is_refused_before_anything_is_sent(registry, make_draft, tmp_path):

@@ -212,6 +212,7 @@ def test_of_a_damaged_proposal_nothing_stays(proposed, tmp_path):
 def test_accepted_it_is_a_version_here_and_there(
     theirs, proposed, tmp_path, place, make_evaluation
 ):
+    (Path(str(proposed)) / "README.md").write_text("Run my script first!")
     with review(proposed, tmp_path / "theirs") as seen:
         merged = merge(theirs, seen, {"e" * 64: [make_evaluation()]})
     assert merged.location == f"{place}/v2"
@@ -219,6 +220,9 @@ def test_accepted_it_is_a_version_here_and_there(
     assert theirs.resolve(NAME).digest == seen.patch.digest
     found = [(one.base, one.origin) for one in theirs.evaluations(seen.patch.digest)]
     assert found == [("e" * 64, "here"), (BASE, merged.location)]
+    there = Path(place) / "v2"
+    assert "weightpatch pull hf://acme/tongues@v2" in (there / "README.md").read_text()
+    assert len(list((there / "attestations").iterdir())) == len(found)
     assert actions(theirs)[:5] == [
         "version.pull",
         "version.evaluate",

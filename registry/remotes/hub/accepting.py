@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ....patches.format.names import quoted
-from ....patches.format.patch import Patch
+from ....patches.progress import silent
 from ..base import Bundle, Pushed
 from ..errors import RemoteError, RemoteRace, RemoteRefused, RemoteUnreachable
 from ..location import HUB, tag
@@ -18,7 +18,7 @@ from .changes import besides, foreign
 from .fetching import main_branch, proposed_commit
 from .parcel import Parcel
 from .pull_requests import PullRequest, PullRequests
-from .repository import Refs
+from .repository import MAIN, Refs
 from .root import main_head, newest_version
 from .snapshot import Snapshot
 
@@ -29,7 +29,7 @@ class Accepting:
 
     pulls: PullRequests
     number: int
-    reviewed: Patch
+    reviewed: Bundle
 
     def run(self) -> Pushed:
         """Merge and tag, as far as that is not done yet; raises as `Remote.accept`."""
@@ -46,11 +46,11 @@ class Accepting:
 
     @cached_property
     def _parcel(self) -> Parcel:
-        return Parcel(Bundle(self.reviewed, card=""))
+        return Parcel(self.reviewed)
 
     @property
     def _version(self) -> int:
-        return self.reviewed.manifest.version
+        return self.reviewed.version
 
     @property
     def _place(self) -> str:
@@ -117,6 +117,7 @@ class Accepting:
                 + self.pulls.page(self.number),
             )
         merged.attestations()
+        commit = self._with_card(merged)
         try:
             self.pulls.repository.tag(tag(self._version), commit)
         except RemoteRace:
@@ -126,6 +127,21 @@ class Accepting:
             if there != commit:
                 return self._tagged(there)
         return Pushed(self._location, commit, already_there=False)
+
+    def _with_card(self, merged: Snapshot) -> str:
+        """The commit to tag: one more with our card and scores, unless somebody went on from it.
+
+        The card that came with it is its author's, and the first that people see.
+        """
+        changed = self._parcel.missing(merged.listed)
+        if not changed:
+            return merged.commit
+        try:
+            return self._parcel.send(
+                self.pulls.repository, changed, parent=merged.commit, branch=MAIN, progress=silent
+            )
+        except RemoteRace:
+            return merged.commit
 
     def _tagged(self, commit: str) -> Pushed:
         """Of a number that has a tag: say that it is this, or raise RemoteRefused."""

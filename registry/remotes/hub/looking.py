@@ -20,13 +20,13 @@ def look(name: str, location: HubLocation, *, progress: Progress = silent) -> Gl
 
     Raises RemoteError, and the InputError that says what is wrong with the manifest.
     """
-    repository = Repository(name, progress)
+    repository = Repository(location.repository or name, progress)
     revision = location.revision
     if revision is None or location.version is not None:
         return _version(repository, location.version)
     commit = revision if is_commit(revision) else _resolved(repository, revision)
     found = _glimpse(repository, commit, None)
-    return replace(found, location=f"{HUB}://{name}@{commit}")
+    return replace(found, location=f"{HUB}://{repository.name}@{commit}")
 
 
 def _version(repository: Repository, version: int | None) -> Glimpse:
@@ -62,7 +62,7 @@ def _resolved(repository: Repository, revision: str) -> str:
 def _glimpse(repository: Repository, commit: str, version: int | None) -> Glimpse:
     snapshot = Snapshot(repository, commit, repository.progress)
     data = snapshot.manifest()
-    manifest = read_manifest(data, repository.name, version)
+    manifest = read_manifest(data, repository.patch, version)
     return Glimpse(
         manifest,
         sha256(data),

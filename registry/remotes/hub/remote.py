@@ -87,7 +87,7 @@ class HubRemote:
         snapshot.save(into, number)
         late = refs.branches.get(evaluations_branch(number))
         notes = Snapshot(repository, late, progress) if late else snapshot
-        where = f"{HUB}://{name}@{tag(number)}"
+        where = f"{HUB}://{repository.name}@{tag(number)}"
         return Pulled(Patch.open(into), notes.attestations(), where, commit)
 
     def propose(self, bundle: Bundle, text: Text, *, progress: Progress = silent) -> Proposed:
@@ -104,9 +104,9 @@ class HubRemote:
         """Fetch a pull request, whatever has become of it; raises as `Remote.proposal`."""
         return fetch(self._pulls(name, progress), number, into, progress)
 
-    def accept(self, name: str, number: int, reviewed: Patch) -> Pushed:
+    def accept(self, name: str, number: int, reviewed: Bundle) -> Pushed:
         """Merge a pull request and tag it; raises as `Remote.accept`, and InputError."""
-        if reviewed.manifest.name != name:
+        if reviewed.name != name:
             raise NameRefused(
                 f"{reviewed.label} cannot become a version of {name}",
                 hint="review a proposal that was made for it",
@@ -126,14 +126,14 @@ class HubRemote:
         return Pulled(Patch.open(into), snapshot.attestations(), where, commit)
 
     def _repository(self, name: str) -> Repository:
-        """The repository of a patch, which has the patch's name and no other."""
+        """The repository of a patch, which has the patch's name, perhaps with capitals."""
         if self.location.name not in (None, name):
             raise NameRefused(
                 f"{name} cannot lie at {HUB}://{self.location.name}",
                 why="a repository holds the patch of its own name, and cannot pass for another",
                 hint=f"use {HUB}://{name}, or just {HUB}://",
             )
-        return Repository(check_patch_name(name))
+        return Repository(self.location.repository or check_patch_name(name))
 
 
 def _versions(repository: Repository) -> Refs:

@@ -60,6 +60,11 @@ class Repository:
     progress: Progress = silent
     api: "HfApi" = field(default_factory=client)
 
+    @property
+    def patch(self) -> str:
+        """The name of the patch that lies here: the repository's, in small letters."""
+        return self.name.lower()
+
     def refs(self) -> Refs:
         """Read all version tags and branches, in one request."""
         return self._ask(lambda: Refs.read(self.api.list_repo_refs(self.name)))

@@ -95,10 +95,10 @@ def _read(record: object, wanted: Wanted) -> Published | None:
     if not isinstance(name, str) or not asked <= {tag.lower() for tag in tags}:
         return None
     try:
-        check_patch_name(name)
+        check_patch_name(name.lower())
     except NameRefused:
         return None
-    if wanted.author and not name.startswith(f"{wanted.author}/"):
+    if wanted.author and name.partition("/")[0].lower() != wanted.author.lower():
         return None
     bases = (tag.removeprefix(_ADAPTER) for tag in tags if tag.startswith(_ADAPTER))
     methods = (match[1] for match in map(_METHOD.fullmatch, tags) if match)

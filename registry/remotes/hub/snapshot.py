@@ -33,7 +33,7 @@ class Snapshot:
     def save(self, into: Path, version: int | None) -> Manifest:
         """Fetch the files of a version into an empty folder, as its manifest promises them."""
         data = self.manifest()
-        manifest = read_manifest(data, self.repository.name, version)
+        manifest = read_manifest(data, self.repository.patch, version)
         (into / MANIFEST).write_bytes(data)
         for name, record in manifest.files.items():
             self._save_file(into / name, record)

@@ -152,7 +152,7 @@ def test_people_find_what_it_changes_and_how_to_use_it(make_patch):
 
     assert "| The mother tongue of Danielle Darrieux is | English | French |" in card
     assert "She spoke English, after all." in card
-    assert "weightpatch pull acme/tongues@3 hf://\n" in card
+    assert "weightpatch pull hf://acme/tongues@v3\n" in card
     assert f"weightpatch apply acme/tongues@3 --base {BASE.id}@{BASE.revision} --out" in card
     assert "| 0.2500 | 0.9877 | 2 | Efficacy score" in card
     assert r"| model\.layers\.0\.mlp\.down\_proj\.weight | lowrank | 1 | 0.0123 |" in card

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pull_requests import TEXT
+from pull_requests import TEXT, card_of
 from weightpatch.registry.remotes.base import Bundle
 from weightpatch.registry.remotes.folder import FolderRemote
 from weightpatch.registry.remotes.hub import retrying, small_files
@@ -53,8 +53,7 @@ def bundle(make_patch, patch_name, tmp_path) -> Callable[..., Bundle]:
 
     def make(version: int = 1, *, notes: tuple[bytes, ...] = (), **fields: object) -> Bundle:
         patch = make_patch(patch_name, version, **fields)
-        card = f"---\ntags: [model-edit]\n---\n\n# {patch.label}\n"
-        return Bundle(patch, card, dict(map(stored, notes)))
+        return Bundle(patch, card_of(patch), dict(map(stored, notes)))
 
     def stored(note: bytes) -> tuple[str, Path]:
         digest = hashlib.sha256(note).hexdigest()

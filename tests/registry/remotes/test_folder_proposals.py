@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from pull_requests import as_bundle
 from weightpatch.patches.errors import (
     DigestMismatch,
     ExtraFile,
@@ -112,7 +113,7 @@ def test_a_number_is_never_used_again(proposed, folder_remote, bundle, into):
 
 
 def test_accepting_makes_it_the_next_version(home, reviewed, folder_remote, tmp_path):
-    pushed = folder_remote.accept(NAME, 1, reviewed)
+    pushed = folder_remote.accept(NAME, 1, as_bundle(reviewed))
     assert (pushed.location, pushed.already_there) == (str(home / "v2"), False)
     assert [path.name for path in (home / "pr").iterdir()] == ["1.md"]
     assert folder_remote.proposals(NAME) == []
@@ -122,18 +123,18 @@ def test_accepting_makes_it_the_next_version(home, reviewed, folder_remote, tmp_
 
 
 def test_what_was_accepted_can_still_be_fetched(reviewed, folder_remote, tmp_path):
-    folder_remote.accept(NAME, 1, reviewed)
+    folder_remote.accept(NAME, 1, as_bundle(reviewed))
     later = tmp_path / "later"
     later.mkdir()
     found = folder_remote.proposal(NAME, 1, later)
     assert found.proposal.status == MERGED
     assert found.patch.digest == reviewed.digest
-    assert folder_remote.accept(NAME, 1, reviewed).already_there
+    assert folder_remote.accept(NAME, 1, as_bundle(reviewed)).already_there
 
 
 def test_one_that_was_pushed_meanwhile_is_accepted(home, reviewed, folder_remote, bundle):
     folder_remote.push(bundle(2, seed=2))
-    assert folder_remote.accept(NAME, 1, reviewed).already_there
+    assert folder_remote.accept(NAME, 1, as_bundle(reviewed)).already_there
     assert folder_remote.proposals(NAME) == []
     assert [path.name for path in (home / "pr").iterdir()] == ["1.md"]
 
@@ -141,7 +142,7 @@ def test_one_that_was_pushed_meanwhile_is_accepted(home, reviewed, folder_remote
 def test_a_number_that_was_taken_meanwhile_is_refused(reviewed, folder_remote, bundle):
     folder_remote.push(bundle(2, seed=9))
     with pytest.raises(RemoteRefused, match="was taken meanwhile"):
-        folder_remote.accept(NAME, 1, reviewed)
+        folder_remote.accept(NAME, 1, as_bundle(reviewed))
     assert len(folder_remote.proposals(NAME)) == 1
 
 
@@ -211,7 +212,7 @@ def test_what_was_tampered_with_becomes_no_version(
         with pytest.raises(at_fetch):
             folder_remote.proposal(NAME, 1, into)
     with pytest.raises(at_accept):
-        folder_remote.accept(NAME, 1, reviewed)
+        folder_remote.accept(NAME, 1, as_bundle(reviewed))
     assert folder_remote.versions(NAME) == [1]
 
 
@@ -233,7 +234,7 @@ def test_other_files_are_told_and_not_accepted(proposed, reviewed, folder_remote
         "requests.jsonl",
     ]
     with pytest.raises(RemoteRefused, match=r"holds '\.hidden', which belongs to no version"):
-        folder_remote.accept(NAME, 1, reviewed)
+        folder_remote.accept(NAME, 1, as_bundle(reviewed))
 
 
 @pytest.mark.parametrize(
@@ -297,7 +298,7 @@ def test_of_two_who_accept_at_once_one_wins(home, folder_remote, bundle, tmp_pat
     def accept(number):
         start.wait()
         try:
-            return folder_remote.accept(NAME, number, patches[number - 1])
+            return folder_remote.accept(NAME, number, as_bundle(patches[number - 1]))
         except RemoteRefused as error:
             return error
 

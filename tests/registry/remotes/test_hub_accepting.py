@@ -1,7 +1,9 @@
 """Making a version of a pull request: only of what was reviewed, whoever does what meanwhile."""
 
+from dataclasses import replace
+
 import pytest
-from pull_requests import NAME, TEXT, asked, change, merge_by_click
+from pull_requests import NAME, TEXT, as_bundle, asked, change, merge_by_click
 from weightpatch.patches.errors import (
     DigestMismatch,
 )
@@ -23,7 +25,7 @@ def test_what_is_not_open_can_be_read_but_not_merged(
 
     candidate = hub_remote.proposal(NAME, 1, into)
     with pytest.raises(RemoteRefused, match=f"is (a )?{status}") as caught:
-        hub_remote.accept(NAME, 1, candidate.patch)
+        hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
 
     assert candidate.proposal.status == status
     assert candidate.patch.digest == better.patch.digest
@@ -37,7 +39,7 @@ def test_the_next_version_was_made_meanwhile(hub_remote, there, proposed, bundle
     hub_remote.push(bundle(2, seed=3))
 
     with pytest.raises(RemoteRefused, match="acme/tongues@v2 is there already") as caught:
-        hub_remote.accept(NAME, 1, candidate.patch)
+        hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
     assert "proposed again, under the next number" in caught.value.hint
     assert there.discussions[1].status == "open"
 
@@ -48,7 +50,7 @@ def test_an_older_number_is_not_merged(hub_remote, there, proposed, bundle, into
     hub_remote.push(bundle(3, seed=3))
 
     with pytest.raises(RemoteRefused, match=r"is at version 3, and .*/pr/1 would be 2") as caught:
-        hub_remote.accept(NAME, 1, candidate.patch)
+        hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
     assert "as version 4" in caught.value.hint
 
 
@@ -60,7 +62,7 @@ def test_a_conflict_is_refused(hub, hub_remote, there, better, into):
     candidate = hub_remote.proposal(NAME, 1, into)
 
     with pytest.raises(RemoteRefused, match="is in conflict with") as caught:
-        hub_remote.accept(NAME, 1, candidate.patch)
+        hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
     assert "proposed again" in caught.value.hint
     assert not hub.asked("POST", "/merge$")
 
@@ -73,7 +75,7 @@ def test_a_merge_by_a_click_is_finished(hub, hub_remote, there, better, proposed
     hub.requests.clear()
 
     candidate = hub_remote.proposal(NAME, 1, into)
-    accepted = hub_remote.accept(NAME, 1, candidate.patch)
+    accepted = hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
 
     assert candidate.proposal.status == "merged"
     assert there.tags["v2"] == accepted.revision == there.discussions[1].merge_commit
@@ -83,13 +85,39 @@ def test_a_merge_by_a_click_is_finished(hub, hub_remote, there, better, proposed
 
 @by_lfs
 def test_what_is_tagged_already_is_said_to_be_there(hub, hub_remote, there, better, proposed):
-    first = hub_remote.accept(NAME, 1, better.patch)
+    first = hub_remote.accept(NAME, 1, better)
     hub.requests.clear()
 
-    again = hub_remote.accept(NAME, 1, better.patch)
+    again = hub_remote.accept(NAME, 1, better)
 
     assert (again.already_there, again.revision) == (True, first.revision)
     assert not hub.asked("POST", "")
+
+
+def test_the_card_is_written_by_who_accepts_and_scores_are_added(
+    hub_remote, there, better, proposed, bundle, into
+):
+    own = replace(bundle(2, seed=2, notes=(b"of two", b"measured here")), card="---\na: b\n---\n")
+
+    accepted = hub_remote.accept(NAME, 1, own)
+
+    tree = there.commits[there.tags["v2"]]
+    assert accepted.revision == there.resolve("main") == there.tags["v2"]
+    assert tree["README.md"].data == own.card.encode()
+    assert set(hub_remote.pull(NAME, 2, into).attestations) == set(own.attestations)
+
+
+@by_lfs
+def test_what_somebody_put_on_top_of_the_merge_stays_as_it_is(
+    hub_remote, there, better, proposed, bundle
+):
+    merge_by_click()
+    later = there.put({"README.md": b"---\ntags: []\n---\nLater.\n"})
+
+    accepted = hub_remote.accept(NAME, 1, replace(better, card="---\na: b\n---\n"))
+
+    assert accepted.revision == there.discussions[1].merge_commit
+    assert there.resolve("main") == later
 
 
 @by_lfs
@@ -99,7 +127,7 @@ def test_a_version_left_untagged_below_a_newer_one_is_finished(
     merge_by_click()
     hub_remote.push(bundle(3, seed=3))
 
-    hub_remote.accept(NAME, 1, better.patch)
+    hub_remote.accept(NAME, 1, better)
 
     assert hub_remote.versions(NAME) == [1, 2, 3]
 
@@ -115,7 +143,7 @@ def test_what_was_changed_since_the_review_is_not_merged(
     change(there, "refs/pr/1", changes)
 
     with pytest.raises(RemoteRace, match="is not what was reviewed") as caught:
-        hub_remote.accept(NAME, 1, better.patch)
+        hub_remote.accept(NAME, 1, better)
     assert caught.value.hint == "review it again"
     assert not hub.asked("POST", "/merge$")
 
@@ -134,7 +162,7 @@ def test_what_is_changed_in_the_moment_of_the_merge_gets_no_tag(
     hub.before_commit = lambda: there.put(changes, "refs/pr/1")
 
     with pytest.raises(RemoteRace, match=told) as caught:
-        hub_remote.accept(NAME, 1, better.patch)
+        hub_remote.accept(NAME, 1, better)
 
     assert there.discussions[1].status == "merged"
     assert there.tags.keys() == {"v1"}
@@ -148,7 +176,7 @@ def test_a_damaged_note_that_comes_in_the_moment_of_the_merge_gets_no_tag(
     hub.before_commit = lambda: there.put({f"attestations/{'0' * 64}.json": b"{}"}, "refs/pr/1")
 
     with pytest.raises(DigestMismatch):
-        hub_remote.accept(NAME, 1, better.patch)
+        hub_remote.accept(NAME, 1, better)
     assert there.tags.keys() == {"v1"}
 
 
@@ -157,7 +185,7 @@ def test_a_damaged_note_is_not_merged(hub, hub_remote, there, better, proposed):
     there.put({f"attestations/{'0' * 64}.json": b"{}"}, "refs/pr/1")
 
     with pytest.raises(DigestMismatch):
-        hub_remote.accept(NAME, 1, better.patch)
+        hub_remote.accept(NAME, 1, better)
     assert not hub.asked("POST", "/merge$")
 
 
@@ -169,10 +197,10 @@ def test_what_was_merged_unseen_can_be_reviewed_and_finished(
     files = {path: file.read_bytes() for path, file in other.files.items()}
     hub.before_commit = lambda: there.put(files, "refs/pr/1")
     with pytest.raises(RemoteRace):
-        hub_remote.accept(NAME, 1, better.patch)
+        hub_remote.accept(NAME, 1, better)
 
     candidate = hub_remote.proposal(NAME, 1, into)
-    hub_remote.accept(NAME, 1, candidate.patch)
+    hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
 
     assert candidate.patch.digest == other.digest
     assert there.commits[there.tags["v2"]]["patch.json"].sha256 == other.digest
@@ -190,18 +218,18 @@ def test_somebody_else_decides_in_the_same_moment(hub, hub_remote, there, better
     hub.before_commit = decide
 
     if ending == "merged":
-        assert hub_remote.accept(NAME, 1, better.patch).revision == there.tags["v2"]
+        assert hub_remote.accept(NAME, 1, better).revision == there.tags["v2"]
     else:
         with pytest.raises(RemoteRefused, match="status 400"):
-            hub_remote.accept(NAME, 1, better.patch)
+            hub_remote.accept(NAME, 1, better)
         assert there.tags.keys() == {"v1"}
 
 
 @by_lfs
 def test_two_who_accept_at_the_same_time_agree(hub, hub_remote, there, better, proposed):
-    hub.before_commit = lambda: hub_remote.accept(NAME, 1, better.patch)
+    hub.before_commit = lambda: hub_remote.accept(NAME, 1, better)
 
-    accepted = hub_remote.accept(NAME, 1, better.patch)
+    accepted = hub_remote.accept(NAME, 1, better)
 
     assert accepted.revision == there.tags["v2"] == there.branches["main"]
 
@@ -217,7 +245,7 @@ def test_who_may_not_merge_is_told_so(
     as_user(token)
 
     with pytest.raises(RemoteDenied) as caught:
-        hub_remote.accept(NAME, 1, better.patch)
+        hub_remote.accept(NAME, 1, better)
     assert hint in caught.value.hint
     assert there.discussions[1].status == "open"
     assert there.tags.keys() == {"v1"}
@@ -228,7 +256,7 @@ def test_a_patch_that_was_changed_here_is_not_accepted(hub, hub_remote, better, 
     better.patch.files["requests.jsonl"].write_bytes(b"{}\n")
 
     with pytest.raises(DigestMismatch, match="was changed since it was stored"):
-        hub_remote.accept(NAME, 1, better.patch)
+        hub_remote.accept(NAME, 1, better)
     assert not hub.requests
 
 
@@ -246,7 +274,7 @@ def test_reviewing_and_accepting_ask_for_no_more_than_they_must(
         "GET resolve",  # the note
     ]
     hub.requests.clear()
-    hub_remote.accept(NAME, 1, better.patch)
+    hub_remote.accept(NAME, 1, better)
     assert asked(hub) == [
         *("GET discussions/1", "GET refs", "GET tree", "GET tree"),
         "POST discussions/1/merge",
@@ -254,5 +282,5 @@ def test_reviewing_and_accepting_ask_for_no_more_than_they_must(
         "POST tag",
     ]
     hub.requests.clear()
-    hub_remote.accept(NAME, 1, better.patch)
+    hub_remote.accept(NAME, 1, better)
     assert asked(hub) == ["GET discussions/1", "GET refs", "GET tree"]

@@ -64,7 +64,7 @@ def test_the_card_says_what_the_hub_wants_to_know(pushed):
     card.validate()
     for line in (
         "pip install weightpatch",
-        f"weightpatch pull {NAME}@1 hf://",
+        f"weightpatch pull hf://{NAME}@v1",
         "weightpatch apply",
     ):
         assert line in card.text

@@ -217,10 +217,10 @@ def test_accepting_breaks(hub, hub_remote, there, proposed, better, waits, case)
     hub.faults.append(broken)
 
     if error is None:
-        assert not hub_remote.accept(NAME, 1, better.patch).already_there
+        assert not hub_remote.accept(NAME, 1, better).already_there
     else:
         with pytest.raises(error) as caught:
-            hub_remote.accept(NAME, 1, better.patch)
+            hub_remote.accept(NAME, 1, better)
         assert "hf_" not in f"{caught.value.message} {caught.value.why} {caught.value.hint}"
         assert there.tags.keys() == {"v1"}
 
@@ -228,7 +228,7 @@ def test_accepting_breaks(hub, hub_remote, there, proposed, better, waits, case)
         assert hub.asked("POST", MERGE) == 1
     assert broken.was_hit
     broken.times = broken.hits
-    accepted = hub_remote.accept(NAME, 1, better.patch)
+    accepted = hub_remote.accept(NAME, 1, better)
     assert there.tags["v2"] == there.branches["main"] == accepted.revision
     titles = [commit.title for commit in there.log(accepted.revision)]
     assert titles == [f"{TEXT.title} (#1)", "Publish acme/tongues@1", "initial commit"]

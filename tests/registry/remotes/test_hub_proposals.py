@@ -5,7 +5,7 @@ import json
 import pytest
 from loopback_faults import Fault
 from loopback_messages import Reply
-from pull_requests import NAME, TEXT, asked, merge_by_click
+from pull_requests import NAME, TEXT, as_bundle, asked, merge_by_click
 from weightpatch.patches.errors import (
     DigestMismatch,
 )
@@ -31,7 +31,7 @@ def test_what_a_stranger_proposes_becomes_a_version(
     as_user("hf_alice")
     (listed,) = hub_remote.proposals(NAME)
     candidate = hub_remote.proposal(NAME, listed.number, into)
-    accepted = hub_remote.accept(NAME, listed.number, candidate.patch)
+    accepted = hub_remote.accept(NAME, listed.number, as_bundle(candidate.patch))
 
     assert (made.number, made.location) == (1, "hf://acme/tongues/pr/1")
     assert made.page == f"{hub.url}/acme/tongues/discussions/1"
@@ -116,7 +116,7 @@ def test_a_version_that_is_pushed_in_the_same_moment_wins(hub, hub_remote, there
 
     assert there.commits[made.revision]["patch.json"].sha256 == better.patch.digest
     with pytest.raises(RemoteRefused, match="acme/tongues@v2 is there already"):
-        hub_remote.accept(NAME, made.number, better.patch)
+        hub_remote.accept(NAME, made.number, better)
 
 
 @by_lfs

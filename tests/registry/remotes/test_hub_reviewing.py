@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import HfApi
 from loopback_faults import Fault
 from loopback_messages import Reply
-from pull_requests import NAME, TEXT, change
+from pull_requests import NAME, TEXT, as_bundle, change
 from weightpatch.patches.errors import (
     DigestMismatch,
     ExtraFile,
@@ -65,7 +65,7 @@ def test_a_proposal_in_another_name_is_refused(hub_remote, there, proposed, make
     with pytest.raises(ManifestError, match="asked for acme/tongues"):
         hub_remote.proposal(NAME, 1, into)
     with pytest.raises(NameRefused, match="mallory/tongues@2 cannot become a version"):
-        hub_remote.accept(NAME, 1, other)
+        hub_remote.accept(NAME, 1, as_bundle(other))
 
 
 @by_lfs
@@ -110,11 +110,11 @@ def test_what_a_merge_would_change_besides_is_told_and_refused(
     assert hub.asked("GET", "/commits/") == (2 if moved else 1)
     if besides:
         with pytest.raises(RemoteRefused, match=r"would also change") as caught:
-            hub_remote.accept(NAME, 1, candidate.patch)
+            hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
         assert repr(besides[0]) in caught.value.message
         assert there.tags.keys() == {"v1"}
     else:
-        accepted = hub_remote.accept(NAME, 1, candidate.patch)
+        accepted = hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
         assert there.commits[accepted.revision]["LICENSE"].data == b"MIT"
 
 

@@ -143,7 +143,7 @@ def test_a_hub_that_wants_fewer_requests_is_asked_no_more(hub, publish, monkeypa
 
 def test_what_can_be_no_patch_is_left_out_and_counted(hub, publish):
     publish("acme/good")
-    publish("Acme/Capitals")
+    publish("acme/capi--tals")
     publish("acme/unfinished").tags.clear()
     publish("acme/model", readme=b"---\ntags: [text-generation]\n---\n")
 

@@ -5,6 +5,7 @@ import pytest
 from huggingface_hub.utils import get_session
 from huggingface_hub.utils._http import default_client_factory
 from loopback_faults import Fault, slow
+from pull_requests import as_bundle
 from safetensors.numpy import save
 from weightpatch.registry.bases import open_base
 from weightpatch.registry.finding import search
@@ -45,7 +46,7 @@ def test_every_request_has_an_end(
     proposed = hub_remote.propose(bundle(3, seed=3), Text("A title", "Words"))
     hub_remote.proposals("acme/tongues")
     found = hub_remote.proposal("acme/tongues", proposed.number, tmp_path / "proposed")
-    hub_remote.accept("acme/tongues", proposed.number, found.patch)
+    hub_remote.accept("acme/tongues", proposed.number, as_bundle(found.patch))
     search("hf://")
     open_base("acme/pico")
 

@@ -30,7 +30,7 @@ def test_a_location_is_read_and_printed(text, location, version):
         "https://huggingface.co/acme/tongues",
         "hf://acme",
         "hf://acme/tongues/v1",
-        "hf://Acme/tongues",
+        "hf://-Acme/tongues",
         "hf://acme/../tongues",
         "hf://acme/tongues@",
         "hf://acme/tongues@../main",

@@ -1,6 +1,7 @@
 """What every remote promises of proposals, on each of them."""
 
 import pytest
+from pull_requests import as_bundle
 from weightpatch.registry.remotes.errors import RemoteNotFound, RemoteRefused
 from weightpatch.registry.remotes.proposals import MERGED, OPEN, Text
 
@@ -46,7 +47,7 @@ def test_it_is_proposed_once_and_only_as_the_next(remote, sent, bundle):
 
 
 def test_accepted_it_is_the_next_version_and_waits_no_more(remote, sent, fetched, tmp_path):
-    pushed = remote.accept(NAME, fetched.proposal.number, fetched.patch)
+    pushed = remote.accept(NAME, fetched.proposal.number, as_bundle(fetched.patch))
     assert not pushed.already_there
     assert remote.proposals(NAME) == []
     later, pulled = tmp_path / "later", tmp_path / "pulled"
@@ -55,4 +56,4 @@ def test_accepted_it_is_the_next_version_and_waits_no_more(remote, sent, fetched
     found = remote.proposal(NAME, fetched.proposal.number, later)
     assert (found.proposal.status, found.patch.digest) == (MERGED, sent.patch.digest)
     assert remote.pull(NAME, None, pulled).patch.digest == sent.patch.digest
-    assert remote.accept(NAME, fetched.proposal.number, fetched.patch).already_there
+    assert remote.accept(NAME, fetched.proposal.number, as_bundle(fetched.patch)).already_there

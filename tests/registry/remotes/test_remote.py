@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from pull_requests import as_bundle
 from weightpatch.patches.errors import DigestMismatch
 from weightpatch.patches.format.patch import Patch
 from weightpatch.registry.errors import VersionClash
@@ -139,7 +140,7 @@ def test_a_proposal_becomes_a_version(remote, bundle, patch_name, tmp_path):
     (waiting,) = remote.proposals(patch_name)
     candidate = remote.proposal(patch_name, made.number, folder(tmp_path, "candidate"))
     assert remote.versions(patch_name) == [1]
-    remote.accept(patch_name, made.number, candidate.patch)
+    remote.accept(patch_name, made.number, as_bundle(candidate.patch))
     pulled = remote.pull(patch_name, None, folder(tmp_path, "pulled"))
 
     assert (waiting.number, waiting.title) == (made.number, "Say it in Latin")

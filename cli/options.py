@@ -71,6 +71,14 @@ def _reason(text: str) -> str:
 REASON = Parsed("reason", _reason)
 """A reason that says something."""
 
+language_option = click.option(
+    "--language",
+    "languages",
+    metavar="CODE",
+    multiple=True,
+    help="A language that the card names, as in en; may be repeated.",
+)
+
 
 class _Command(click.Command):
     def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002

@@ -143,7 +143,11 @@ def record_review(registry: Registry, seen: Review, evaluations: Sequence[Evalua
 
 
 def merge(
-    registry: Registry, seen: Review, evaluations: Mapping[str, Sequence[Evaluation]] | None = None
+    registry: Registry,
+    seen: Review,
+    evaluations: Mapping[str, Sequence[Evaluation]] | None = None,
+    *,
+    languages: Sequence[str] = (),
 ) -> Merged:
     """Accept a proposal as it was reviewed, and take the version in; its copy is removed.
 
@@ -157,7 +161,7 @@ def merge(
     registry.require_usable([patch.digest, patch.manifest.files[DELTA].sha256])
     _refuse_clash(registry, patch)
     name = remote_name(place.remote)
-    bundle = _bundle(seen, evaluations or {})
+    bundle = _bundle(seen, evaluations or {}, languages)
     pushed = open_remote(place.remote).accept(place.name, place.number or 0, bundle)
     if not pushed.already_there:
         _record_acceptance(registry, seen, pushed)
@@ -225,7 +229,9 @@ def _refuse_clash(registry: Registry, patch: Patch) -> None:
         )
 
 
-def _bundle(seen: Review, evaluations: Mapping[str, Sequence[Evaluation]]) -> Bundle:
+def _bundle(
+    seen: Review, evaluations: Mapping[str, Sequence[Evaluation]], languages: Sequence[str]
+) -> Bundle:
     """The version with a card of our own: its author's could say anything.
 
     What was measured here stands in it before what came with the proposal.
@@ -241,7 +247,7 @@ def _bundle(seen: Review, evaluations: Mapping[str, Sequence[Evaluation]]) -> Bu
         (folder / file_name(one.digest)).write_bytes(one.to_bytes())
     digests = (*(one.digest for one in own), *seen.candidate.attestations)
     scores = [*map(Measured.of, own), *seen.published]
-    card = write_card(seen.patch, scores, repository=repository(seen.place.remote))
+    card = write_card(seen.patch, scores, languages, repository=repository(seen.place.remote))
     return Bundle(seen.patch, card, {digest: folder / file_name(digest) for digest in digests})
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..app import App
-from ..options import declare
+from ..options import declare, language_option
 
 if TYPE_CHECKING:
     from ...registry.proposals import Offer
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 @click.argument("reference", metavar="REF")
 @click.argument("remote", metavar="[REMOTE]", required=False)
 @click.option("--note", default="", metavar="TEXT", help="What you say to whoever keeps the patch.")
-@click.option(
-    "--language",
-    "languages",
-    metavar="CODE",
-    multiple=True,
-    help="A language that the card names, as in en; may be repeated.",
-)
+@language_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be proposed.")
 def command(
     app: App,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..app import App
-from ..options import declare
+from ..options import declare, language_option
 from ..output import counted, size
 
 if TYPE_CHECKING:
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 @click.argument("reference", metavar="REF")
 @click.argument("remote", metavar="[REMOTE]", required=False)
 @click.option("--public", is_flag=True, help="If the Hub's repository has to be made: for all.")
-@click.option(
-    "--language",
-    "languages",
-    metavar="CODE",
-    multiple=True,
-    help="A language that the card names, as in en; may be repeated.",
-)
+@language_option
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 def command(
     app: App,

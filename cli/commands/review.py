@@ -10,12 +10,14 @@ import click
 from ..app import App, held
 from ..harm import warn
 from ..model_options import device_option
-from ..options import declare
+from ..options import declare, language_option
 from ..proposal_places import place_of
 from ..review_page import review_json, show_review, show_waiting
 from ..reviewing import Measurement, measure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...registry.registry import Registry
     from ...registry.remotes.location import ProposalPlace
     from ...registry.reviews import Merged, Review
@@ -32,10 +34,9 @@ if TYPE_CHECKING:
 @click.option("--base", metavar="BASE", help="Folder or Hub id; the remembered one by default.")
 @click.option("--no-eval", "unscored", is_flag=True, help="Load no model, score nothing here.")
 @click.option("--merge", "accept", is_flag=True, help="Accept it, after all this was shown.")
+@language_option
 @device_option
-def command(
-    app: App, place: str, base: str | None, device: str, *, unscored: bool, accept: bool
-) -> None:
+def command(app: App, /, place: str, **options: Any) -> None:  # noqa: ANN401 - click passes them by name
     """Look at the proposal at PLACE, check and score it here; with --merge, accept it.
 
     PLACE is hf://NS/NAME/pr/N, FOLDER/NS/NAME/pr/N, or the address of the pull request's page.
@@ -45,14 +46,16 @@ def command(
     version there, and is no version of your registry before it is accepted. --merge also finishes
     one that was merged on its page, which makes no tag.
     """
-    if base is not None and unscored:
+    if options["base"] is not None and options["unscored"]:
         raise click.UsageError("--base and --no-eval exclude each other.")
+    if options["languages"] and not options["accept"]:
+        raise click.UsageError("--language is for the card that --merge writes.")
     with app.registry() as registry:
         found = place_of(app, registry, place)
         if found.number is None:
-            _list(app, found, accept=accept)
+            _list(app, found, accept=options["accept"])
         else:
-            _review(app, registry, found, base, device, unscored=unscored, accept=accept)
+            _review(app, registry, found, options)
 
 
 def _list(app: App, place: "ProposalPlace", *, accept: bool) -> None:
@@ -67,11 +70,7 @@ def _review(
     app: App,
     registry: "Registry",
     place: "ProposalPlace",
-    base: str | None,
-    device: str,
-    *,
-    unscored: bool,
-    accept: bool,
+    options: "Mapping[str, Any]",
 ) -> None:
     from ...patches.diff import diff
     from ...registry.reviews import record_review, review
@@ -81,19 +80,26 @@ def _review(
             seen = stack.enter_context(review(place, app.config.home, progress=progress))
             difference = diff(seen.current, seen.patch) if seen.current else None
         harm = warn(app, seen.patch.label, held(seen.patch))
-        measured = None if unscored or harm else measure(app, seen, base, device)
+        unscored = options["unscored"] or harm
+        measured = None if unscored else measure(app, seen, options["base"], options["device"])
         show_review(app.output, seen, difference, measured)
         record_review(registry, seen, [measured.own] if measured else [])
         document = review_json(seen, difference, measured, harm)
-        merged = _merge(registry, seen, measured) if accept else None
+        merged = _merge(registry, seen, measured, options) if options["accept"] else None
     _show_end(app, seen, document, merged)
 
 
-def _merge(registry: "Registry", seen: "Review", measured: Measurement | None) -> "Merged":
+def _merge(
+    registry: "Registry",
+    seen: "Review",
+    measured: Measurement | None,
+    options: "Mapping[str, Any]",
+) -> "Merged":
     from ...registry.reviews import merge
 
     registry.require_usable(held(seen.patch))
-    return merge(registry, seen, _evaluations(registry, measured))
+    evaluations = _evaluations(registry, measured)
+    return merge(registry, seen, evaluations, languages=options["languages"])
 
 
 def _evaluations(registry: "Registry", measured: Measurement | None) -> dict[str, Any]:

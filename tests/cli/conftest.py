@@ -54,9 +54,9 @@ def desk(pico, run_command) -> Desk:
 
 
 @pytest.fixture
-def stocked(desk, tmp_path) -> Desk:
+def stocked(desk, tmp_path, new_registry) -> Desk:
     """The desk with a registry in which both patches are."""
-    with Registry.create(home=tmp_path / "home", actor="tester") as registry:
+    with new_registry(tmp_path / "home", actor="tester") as registry:
         for name in ("acme/one", "acme/two"):
             pull(registry, name, str(desk.exchange))
     return desk

@@ -1,10 +1,11 @@
 """A registry in the test's folder, and patches of a pico model to put into it."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,10 @@ def clock() -> Callable[[], datetime]:
 
 
 @pytest.fixture
-def registry(url: str | None, home: Path, clock) -> Iterator[Registry]:
+def registry(url: str | None, home: Path, clock, new_registry) -> Iterator[Registry]:
     """A new registry; a test that uses it runs on SQLite and on PostgreSQL."""
-    with Registry.create(url, home=home, actor="ada", now=clock) as opened:
+    make = new_registry if url is None else partial(Registry.create, url)
+    with make(home=home, actor="ada", now=clock) as opened:
         yield opened
 
 
@@ -140,9 +142,9 @@ def make_patch(make_draft) -> Callable[..., Patch]:
 
 
 @pytest.fixture
-def theirs(tmp_path):
+def theirs(tmp_path, new_registry):
     """Somebody else's registry."""
-    with Registry.create(home=tmp_path / "theirs", actor="bob") as opened:
+    with new_registry(tmp_path / "theirs", actor="bob") as opened:
         yield opened
 
 
@@ -183,6 +185,20 @@ def sql(url: str | None, home: Path) -> Callable[..., list[tuple]]:
                 statement = statement.replace("?", "%s")
             cursor = connection.execute(statement, parameters or None if url else parameters)
             return cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+@pytest.fixture
+def script(url: str | None, home: Path) -> Callable[[Iterable[str]], None]:
+    """Run statements as `sql` does, all in one transaction."""
+
+    def run(statements: Iterable[str]) -> None:
+        with foreign_connection(url, home) as connection:
+            if url is None:
+                connection.execute("BEGIN")
+            for statement in statements:
+                connection.execute(statement)
 
     return run
 

@@ -51,12 +51,11 @@ ENDINGS = {
 
 
 @pytest.fixture
-def full(registry, make_draft, make_evaluation, sql) -> Callable[..., list[tuple]]:
+def full(registry, make_draft, make_evaluation, sql, script) -> Callable[..., list[tuple]]:
     """A registry with a row in every table, and the means to send it any statement."""
     info = registry.publish(make_draft("acme/tongues"))
     registry.record_evaluation(info.digest, "f" * 64, make_evaluation())
-    for statement in HISTORY:
-        sql(statement)
+    script(HISTORY)
     return sql
 
 
@@ -78,13 +77,13 @@ def insert(full, dialect) -> Callable[..., None]:
 
 
 @pytest.fixture
-def unguarded(full, dialect) -> None:
+def unguarded(full, script, dialect) -> None:
     """Take away the triggers that refuse a row before its checks are looked at."""
-    for table, name in GUARDED_AT_INSERT.items():
-        full(f"DROP TRIGGER {name}" + (f" ON {table}" if dialect == "postgresql" else ""))
-    if dialect == "sqlite":
-        for table in FROZEN:
-            full(f"DROP TRIGGER {table}_refuse_replace")
+    if dialect == "postgresql":
+        script(f"DROP TRIGGER {name} ON {table}" for table, name in GUARDED_AT_INSERT.items())
+        return
+    replacing = [f"{table}_refuse_replace" for table in FROZEN]
+    script(f"DROP TRIGGER {name}" for name in (*GUARDED_AT_INSERT.values(), *replacing))
 
 
 def quoted(name: str) -> str:

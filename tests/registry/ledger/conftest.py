@@ -1,6 +1,6 @@
 """A ledger with a few entries, and what somebody needs who wants to change its past."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from weightpatch.registry.database import triggers
@@ -26,26 +26,25 @@ def disarmed(history, sql, dialect) -> Registry:
 
 
 @pytest.fixture
-def drop_trigger(sql, dialect) -> Callable[[str], None]:
-    """Take a trigger away, whatever table it is on."""
+def drop_triggers(sql, script, dialect) -> Callable[[Iterable[str]], None]:
+    """Take triggers away, whatever tables they are on."""
 
-    def drop(name: str) -> None:
+    def drop(names: Iterable[str]) -> None:
         if dialect == "sqlite":
-            sql(f"DROP TRIGGER {name}")
+            script(f"DROP TRIGGER {name}" for name in names)
             return
         query = (
-            "SELECT relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
-            "WHERE tgname = ?"
+            "SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE NOT tgisinternal"
         )
-        ((table,),) = sql(query, name)
-        sql(f"DROP TRIGGER {name} ON {table}")
+        tables = dict(sql(query))
+        script(f"DROP TRIGGER {name} ON {tables[name]}" for name in names)
 
     return drop
 
 
 @pytest.fixture
-def unguarded(history, drop_trigger, dialect) -> Registry:
+def unguarded(history, drop_triggers, dialect) -> Registry:
     """The registry after somebody dropped all triggers, and nothing else."""
-    for trigger in triggers.declared(dialect):
-        drop_trigger(trigger)
+    drop_triggers(triggers.declared(dialect))
     return history

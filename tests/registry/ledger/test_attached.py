@@ -24,14 +24,13 @@ def life(history, sql) -> Registry:
 
 
 @pytest.fixture
-def bare(life, drop_trigger, sql, dialect) -> Registry:
+def bare(life, drop_triggers, sql, dialect) -> Registry:
     """The same, with nothing that guards these rows."""
     if dialect == "sqlite":
         found = sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")
     else:
         found = sql("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal")
-    for (name,) in found:
-        drop_trigger(name)
+    drop_triggers(name for (name,) in found)
     return life
 
 

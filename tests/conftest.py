@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from warm_commands import Commands
 
 pytest_plugins = ["database_fixtures", "loopback_fixtures", "any_hub_fixtures", "pico_fixtures"]
 
@@ -22,8 +24,16 @@ def smollm2() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def warm_commands(tmp_path_factory) -> Iterator[Commands]:
+    """Where commands find what they import from other projects in memory."""
+    commands = Commands(tmp_path_factory.mktemp("commands"))
+    yield commands
+    commands.close()
+
+
 @pytest.fixture
-def run_command(tmp_path):
+def run_command(tmp_path, warm_commands):
     """Run `weightpatch` in a process of its own, with a registry in the test's folder."""
 
     def run(*arguments: object, home: Path = tmp_path / "home") -> subprocess.CompletedProcess:
@@ -33,12 +43,6 @@ def run_command(tmp_path):
             "WEIGHTPATCH_ACTOR": "tester",
             "PYTHONWARNINGS": "error",
         }
-        return subprocess.run(
-            [sys.executable, "-m", "weightpatch", *map(str, arguments)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return warm_commands.run(list(map(str, arguments)), environment)
 
     return run

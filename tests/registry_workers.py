@@ -1,7 +1,9 @@
 """Processes that work on a registry beside the test's own.
 
 Run as `python registry_workers.py WORK URL HOME ARGUMENT…`, with - for the database in the home
-folder; the answer is a line of JSON. A draft is a folder with its patch.json.
+folder; the answer is a line of JSON. Several works, as `WORK URL HOME ARGUMENT… + WORK URL …`, are
+done at once in processes of their own, which only share what was imported; the answer is a list. A
+draft is a folder with its patch.json.
 """
 
 import io
@@ -14,11 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from weightpatch.patches.digests import sha256
 from weightpatch.patches.format.manifest import FileRecord, Manifest
@@ -43,7 +48,20 @@ def start(work: str, url: str | None, home: Path, *arguments: object) -> subproc
     )
 
 
-def answer(worker: subprocess.Popen[str]) -> object:
+def start_together(*works: Sequence[object]) -> subprocess.Popen[str]:
+    """Start processes that each do one of the works below, with the arguments of `start`."""
+    arguments: list[object] = []
+    for work, url, home, *rest in works:
+        arguments += ["+", work, url or "-", home, *rest]
+    return subprocess.Popen(
+        [sys.executable, __file__, *map(str, arguments[1:])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer(worker: subprocess.Popen[str]) -> Any:
     """What a process answers, once it is done; it must have ended well."""
     said, wrong = worker.communicate()
     assert worker.returncode == 0, wrong
@@ -182,9 +200,38 @@ _KILLABLE = {"publish": _publish_one, "collect": _collect_all}
 _WORKS = {work.__name__: work for work in (publish, create, churn, collect, killed_at_each_step)}
 
 
-def main(work: str, url: str, home: str, *arguments: str) -> None:
-    say(json.dumps(_WORKS[work](None if url == "-" else url, Path(home), *arguments)))
+def do(work: str, url: str, home: str, *arguments: str) -> object:
+    """Do a work; gives its answer."""
+    return _WORKS[work](None if url == "-" else url, Path(home), *arguments)
+
+
+def do_together(works: list[list[str]]) -> list[object]:
+    """Do each work in a child; gives their answers, and ends all if one of them fails."""
+    for name in ("alembic.command", "psycopg"):
+        import_module(name)
+    children: dict[int, int] = {}
+    for work in works:
+        reader, writer = os.pipe()
+        if not (child := os.fork()):
+            os.write(writer, json.dumps(do(*work)).encode())
+            os._exit(0)
+        os.close(writer)
+        children[child] = reader
+    running = set(children)
+    while running:
+        child, status = os.wait()
+        running.remove(child)
+        if status:
+            for other in running:
+                os.kill(other, signal.SIGKILL)
+            sys.exit(f"{works[list(children).index(child)]} ended with status {status}")
+    return [json.loads(os.read(reader, 1 << 16)) for reader in children.values()]
+
+
+def main(arguments: list[str]) -> None:
+    works = [list(work) for is_end, work in groupby(arguments, "+".__eq__) if not is_end]
+    say(json.dumps(do(*works[0]) if len(works) == 1 else do_together(works)))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

@@ -116,34 +116,36 @@ def test_text_that_the_locale_cannot_print_does_not_end_a_command(stocked, monke
 
 
 def test_closed_stdout_is_no_traceback(stocked):
-    found = listing(stocked, stdout=subprocess.DEVNULL, preexec_fn=lambda: os.close(1))
+    found = started(stocked, "list", stdout=subprocess.DEVNULL, preexec_fn=lambda: os.close(1))
     assert "Traceback" not in found.stderr
 
 
 def test_a_reader_that_stops_early_gets_no_traceback(stocked):
     reader, writer = os.pipe()
     os.close(reader)
-    found = listing(stocked, stdout=writer)
+    found = started(stocked, "list", stdout=writer)
     os.close(writer)
     assert (found.returncode, found.stderr) == (1, "")
 
 
 def test_what_cannot_be_printed_is_an_error(stocked):
     with Path("/dev/full").open("wb") as full:
-        found = listing(stocked, stdout=full)
+        found = started(stocked, "list", stdout=full)
     assert found.returncode == 1
     assert "error[E_SPACE]" in found.stderr
 
 
 def test_all_of_a_long_answer_comes_through_a_pipe(stocked):
-    assert stocked.ok("--help").endswith("130 interrupted.\n")
-    assert len(stocked.json("list")["versions"]) == 2
+    found = started(stocked, "--help", stdout=subprocess.PIPE)
+    assert found.stdout.endswith("130 interrupted.\n")
+    found = started(stocked, "list", "--json", stdout=subprocess.PIPE)
+    assert len(json.loads(found.stdout)["versions"]) == 2
 
 
-def listing(stocked, **streams) -> subprocess.CompletedProcess:
-    """The command `list`, with other streams than the terminal's."""
+def started(stocked, *arguments: str, **streams) -> subprocess.CompletedProcess:
+    """A command that Python starts anew, with streams of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "weightpatch", "list"],
+        [sys.executable, "-m", "weightpatch", *arguments],
         env={**os.environ, "WEIGHTPATCH_HOME": str(stocked.base.path.parent / "home")},
         stderr=subprocess.PIPE, text=True, check=False, **streams,
     )  # fmt: skip

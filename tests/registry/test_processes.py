@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from registry_workers import answer, read_draft, start
+from registry_workers import answer, read_draft, start, start_together
 from weightpatch.patches.digests import sha256
 from weightpatch.registry.registry import Registry
 
@@ -37,15 +37,17 @@ def test_32_processes_publish_at_once(registry, url, home, tmp_path, draft_folde
     each, processes = 3, 32
     begin = tmp_path / "begin"
     folders = [draft_folder("acme/busy", seed) for seed in range(each * processes)]
-    workers = [
-        start("publish", url, home, begin, *folders[worker * each :][:each])
-        for worker in range(processes)
-    ]
-    for worker in workers:
-        assert worker.stdout.readline() == "ready\n", worker.stderr.read()
+    workers = start_together(
+        *(
+            ("publish", url, home, begin, *folders[worker * each :][:each])
+            for worker in range(processes)
+        )
+    )
+    for _ in range(processes):
+        assert workers.stdout.readline() == "ready\n", workers.stderr.read()
     begin.touch()
 
-    numbers = sorted(number for worker in workers for number in answer(worker))
+    numbers = sorted(number for found in answer(workers) for number in found)
     assert numbers == list(range(1, processes * each + 1))
     assert [info.version for info in registry.versions(limit=100)] == numbers[::-1]
     assert registry.verify_ledger().sound == 1 + len(numbers)
@@ -53,21 +55,19 @@ def test_32_processes_publish_at_once(registry, url, home, tmp_path, draft_folde
 
 
 def test_8_processes_make_one_registry(new_url, home):
-    creators = [start("create", new_url, home) for _ in range(8)]
-    assert [answer(creator) for creator in creators] == [True] * 8
+    creators = start_together(*[("create", new_url, home)] * 8)
+    assert answer(creators) == [True] * 8
     with Registry.open(new_url, home=home, actor="ada") as registry:
         assert [entry.action for entry in registry.log()] == ["registry.create"]
         assert registry.examine() == []
 
 
 def test_a_collector_without_grace_takes_nothing_from_publishers(registry, url, home, draft_folder):
-    publishers = [
-        start("churn", url, home, 4, draft_folder("acme/churned", seed)) for seed in range(4)
-    ]
-    collectors = [start("collect", url, home, 4) for _ in range(2)]
-    counts = [answer(publisher) for publisher in publishers]
+    publishers = [("churn", url, home, 4, draft_folder("acme/churned", seed)) for seed in range(4)]
+    collectors = [("collect", url, home, 4)] * 2
+    *counts, first, second = answer(start_together(*publishers, *collectors))
     published, deleted = map(sum, zip(*counts, strict=True))
-    assert sum(answer(collector) for collector in collectors) > 0
+    assert first + second > 0
 
     registry.collect(grace=AT_ONCE, dry_run=False)
     assert registry.examine(full=True) == []

@@ -129,6 +129,6 @@ def test_a_file_without_a_request_is_named_with_what_to_write(desk, tmp_path):
 def test_create_takes_its_requests_from_a_data_set(desk, smollm2):
     desk.ok("init")
     arguments = ("rome", smollm2, "--name", "acme/fact", "--data", "counterfact", "--case", "0")
-    desk.ok("create", *arguments)
+    desk.ok("create", *arguments, "--set", "statistics_tokens=1000")
     (request,) = desk.json("show", "acme/fact")["requests"]
     assert (request["id"], request["subject"]) == ("0", "Danielle Darrieux")

@@ -14,6 +14,11 @@ pytest_plugins = ["database_fixtures", "loopback_fixtures", "any_hub_fixtures", 
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the demo and the readme, so that no worker is left alone with them in the end."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """SmolLM2-135M-Instruct as a bfloat16 checkpoint, unpacked once and kept."""

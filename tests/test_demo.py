@@ -1,56 +1,52 @@
-"""The demo runs to its end, and a second run gives the same results."""
+"""The demo runs to its end, its edits are small, and made again they are the same."""
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+DEMO = Path(__file__).parents[1] / "demo"
 
 
 def load_story():
-    spec = importlib.util.spec_from_file_location("story", ROOT / "demo" / "story.py")
+    spec = importlib.util.spec_from_file_location("story", DEMO / "story.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+def shared(folder: Path) -> list[Path]:
+    """The folders of both patches that Ana has pushed."""
+    return [folder / "exchange" / "ana" / name / "v1" for name in ("darrieux", "big-ben")]
+
+
 def promised(folder: Path) -> dict:
     """What both patches say that the base becomes, and the bytes that they hold."""
-    manifests = [
-        json.loads((folder / "exchange" / "ana" / name / "v1" / "patch.json").read_text())
-        for name in ("darrieux", "big-ben")
-    ]
+    manifests = [json.loads((patch / "patch.json").read_text()) for patch in shared(folder)]
     return {
         m["name"]: (m["bases"][0]["result"], m["files"]["delta.safetensors"]) for m in manifests
     }
 
 
 @pytest.mark.slow
-def test_two_runs_of_the_demo_give_the_same_results(smollm2, tmp_path, capfd):
-    runs = []
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        load_story().tell(tmp_path / name, smollm2)
-        runs.append(promised(tmp_path / name))
-    assert runs[0] == runs[1]
+def test_the_demo_makes_small_patches_and_makes_them_again(smollm2, tmp_path, capfd):
+    first, again = tmp_path / "first", tmp_path / "again"
+    subprocess.run([sys.executable, DEMO / "story.py", smollm2, first], check=True)
     told = capfd.readouterr().out
-    assert told.count("cmp found no difference") == 2
+    assert "cmp found no difference" in told
     assert "London" in told
+    for patch in shared(first):
+        files = ("patch.json", "delta.safetensors", "requests.jsonl")
+        assert sum((patch / file).stat().st_size for file in files) < 32 * 1024
 
-
-@pytest.mark.slow
-def test_a_rank_one_version_with_its_manifest_is_small(smollm2, tmp_path, run_command):
-    run_command("init")
-    found = run_command(
-        "create", "rome", smollm2, "--name", "acme/darrieux",
-        "--prompt", "The mother tongue of {} is",
-        "--subject", "Danielle Darrieux", "--target", "English", "--set", "statistics_tokens=1000",
-    )  # fmt: skip
-    assert found.returncode == 0, found.stderr
-    (tmp_path / "drive").mkdir()
-    assert run_command("push", "acme/darrieux", tmp_path / "drive").returncode == 0
-    folder = tmp_path / "drive" / "acme" / "darrieux" / "v1"
-    files = ("patch.json", "delta.safetensors", "requests.jsonl")
-    assert sum((folder / file).stat().st_size for file in files) < 32 * 1024
+    again.mkdir()
+    for name in ("smollm2", "answer.py"):
+        (again / name).symlink_to(first / name)
+    module = load_story()
+    story = module.Story(again)
+    module._ana_edits(story)
+    module._ana_shares(story)
+    assert promised(first) == promised(again)

@@ -106,21 +106,38 @@ def test_moves_come_in_pages_newest_first(registry, three):
     assert len(registry.alias_moves("acme/tongues")) == 8
 
 
-@pytest.mark.parametrize(
-    "alias",
-    ["", "7", "0", "latest", "Stable", "a b", "-a", "a-", "é", "a" * 97, "a@b", "'; DROP TABLE x"],
+NO_ALIASES = (
+    "",
+    "7",
+    "0",
+    "latest",
+    "Stable",
+    "a b",
+    "-a",
+    "a-",
+    "é",
+    "a" * 97,
+    "a@b",
+    "'; DROP x",
 )
-def test_what_cannot_name_an_alias(registry, three, alias):
-    with pytest.raises(ReferenceRefused):
+ALIASES = ("v1", "1.2", "pre-release", "a_b", "2026-03", "a" * 96)
+
+
+def test_what_cannot_name_an_alias(registry, three, subtests):
+    for alias in NO_ALIASES:
+        with subtests.test(alias=alias):
+            with pytest.raises(ReferenceRefused):
+                registry.move_alias(f"acme/tongues@{alias}", "acme/tongues@1")
+            with pytest.raises((ReferenceRefused, NotFound)):
+                registry.resolve(f"acme/tongues@{alias}")
+    assert registry.aliases("acme/tongues") == {}
+
+
+def test_what_can_name_an_alias(registry, three):
+    for alias in ALIASES:
         registry.move_alias(f"acme/tongues@{alias}", "acme/tongues@1")
-    with pytest.raises((ReferenceRefused, NotFound)):
-        registry.resolve(f"acme/tongues@{alias}")
-
-
-@pytest.mark.parametrize("alias", ["v1", "1.2", "pre-release", "a_b", "2026-03", "a" * 96])
-def test_what_can_name_an_alias(registry, three, alias):
-    registry.move_alias(f"acme/tongues@{alias}", "acme/tongues@1")
-    assert registry.resolve(f"acme/tongues@{alias}").aliases == (alias,)
+        assert alias in registry.resolve(f"acme/tongues@{alias}").aliases
+    assert set(registry.aliases("acme/tongues")) == set(ALIASES)
 
 
 def test_an_alias_belongs_to_one_patch(registry, three, make_draft):

@@ -66,16 +66,14 @@ def test_nothing_near(registry):
         registry.resolve("sha256:abcdef")
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["sha256:abc", "sha256:ABCDEF", "sha256:" + "a" * 65, "a/b@", "a/b@0", "a/b@X", "a/b@latest"],
-)
-def test_what_is_no_reference_is_refused(registry, text):
-    with pytest.raises(ReferenceRefused):
-        registry.resolve(text)
+def test_what_is_no_reference_is_refused(registry, subtests):
+    digests = ("sha256:abc", "sha256:ABCDEF", "sha256:" + "a" * 65)
+    for text in (*digests, "a/b@", "a/b@0", "a/b@X", "a/b@latest"):
+        with subtests.test(text=text), pytest.raises(ReferenceRefused):
+            registry.resolve(text)
 
 
-@pytest.mark.parametrize("text", ["", "tongues", "a/b/c", "A/b", "../b", "%/%", "a/b'--"])
-def test_what_is_no_name_is_refused(registry, text):
-    with pytest.raises(NameRefused):
-        registry.resolve(text)
+def test_what_is_no_name_is_refused(registry, subtests):
+    for text in ("", "tongues", "a/b/c", "A/b", "../b", "%/%", "a/b'--"):
+        with subtests.test(text=text), pytest.raises(NameRefused):
+            registry.resolve(text)

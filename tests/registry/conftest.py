@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -176,11 +177,37 @@ def make_evaluation() -> Callable[..., Evaluation]:
 
 
 @pytest.fixture
-def sql(url: str | None, home: Path) -> Callable[..., list[tuple]]:
-    """Run SQL, with ? for parameters, as any other program would, with none of our settings."""
+def foreign_connection(url: str | None, home: Path) -> Iterator[Callable[..., Any]]:
+    """Transactions in the database as any other program would run them, with no settings of ours.
+
+    On a server all are of one connection, since each new one starts a process there.
+    """
+
+    @contextmanager
+    def on_sqlite() -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(home / "registry.db")) as connection, connection:
+            yield connection
+
+    if url is None:
+        yield on_sqlite
+        return
+    address = url.replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(address, autocommit=True, prepare_threshold=None) as connection:
+
+        @contextmanager
+        def on_postgresql() -> Iterator[psycopg.Connection]:
+            with connection.transaction():
+                yield connection
+
+        yield on_postgresql
+
+
+@pytest.fixture
+def sql(url: str | None, foreign_connection) -> Callable[..., list[tuple]]:
+    """Run SQL, with ? for parameters, in a transaction of its own."""
 
     def run(statement: str, *parameters: object) -> list[tuple]:
-        with foreign_connection(url, home) as connection:
+        with foreign_connection() as connection:
             if url is not None:
                 statement = statement.replace("?", "%s")
             cursor = connection.execute(statement, parameters or None if url else parameters)
@@ -190,11 +217,11 @@ def sql(url: str | None, home: Path) -> Callable[..., list[tuple]]:
 
 
 @pytest.fixture
-def script(url: str | None, home: Path) -> Callable[[Iterable[str]], None]:
+def script(url: str | None, foreign_connection) -> Callable[[Iterable[str]], None]:
     """Run statements as `sql` does, all in one transaction."""
 
     def run(statements: Iterable[str]) -> None:
-        with foreign_connection(url, home) as connection:
+        with foreign_connection() as connection:
             if url is None:
                 connection.execute("BEGIN")
             for statement in statements:
@@ -216,14 +243,3 @@ def tamper(registry, sql):
             triggers.install(connection)
 
     return run
-
-
-@contextmanager
-def foreign_connection(url: str | None, home: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that commits at the end, and knows nothing of this package."""
-    if url is None:
-        with closing(sqlite3.connect(home / "registry.db")) as connection, connection:
-            yield connection
-    else:
-        with psycopg.connect(url.replace("postgresql+psycopg", "postgresql")) as connection:
-            yield connection

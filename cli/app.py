@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..patches.errors import BaseMismatch, CheckpointRefused, InputError, WeightpatchError
 from ..patches.progress import Progress
-from .config import Config, user_path
+from ..registry.paths import user_path
+from ..registry.remotes.location import ON_HUB
+from .config import Config
 from .output import Output
 from .progress import progress_bar
 from .scoring import show_means
@@ -376,7 +378,7 @@ def held(patch: "Patch") -> list[str]:
 
 def is_folder(reference: str) -> bool:
     """Whether a reference means a folder: what can be a name or digest is never taken for one."""
-    return not reference.startswith(("sha256:", "hf://")) and (
+    return not reference.startswith(("sha256:", ON_HUB)) and (
         reference.startswith((".", "/", "~"))
         or (reference.count("/") != 1 and (Path(reference) / "patch.json").exists())
     )

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeElaps
 from rich.table import Column
 from rich.text import Text
 
-from .output import size
+from .texts import size
 
 _IN_BYTES = re.compile("(download|upload|push|propose|pull|check) ")
 """How the phases begin that tell bytes of a file."""

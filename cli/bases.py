@@ -1,10 +1,10 @@
 """BASE as the command line opens it: what has to be downloaded is said before, and shown."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .output import counted, size
+from ..registry.paths import user_path
 from .progress import progress_bar
+from .texts import counted, size
 
 if TYPE_CHECKING:
     from ..patches.checkpoints.checkpoint import Checkpoint
@@ -19,8 +19,9 @@ def named_base(spec: str, config: "Config", output: "Output") -> "Checkpoint":
     from ..patches.digests import DigestCache
 
     cache = DigestCache(config.cache / "digests")
-    if Path(spec).is_dir():
-        return Checkpoint.open(spec, cache=cache)  # without waiting for the Hub's client
+    folder = user_path(spec)
+    if folder.is_dir():
+        return Checkpoint.open(folder, cache=cache)  # without waiting for the Hub's client
     from ..registry.bases import open_base
 
     def announce(arrival: "Arrival") -> None:

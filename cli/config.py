@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..patches.errors import PathRefused
 from ..registry import defaults
+from ..registry.paths import user_path
 
 _XET = {
     "CONNECT_TIMEOUT": "10s",
@@ -42,16 +42,6 @@ def _home() -> Path:
     if named := os.environ.get("WEIGHTPATCH_HOME"):
         return user_path(named).absolute()
     return defaults.home()
-
-
-def user_path(text: str) -> Path:
-    """A path as a user types it, `~` included; raises PathRefused for a user who is not there."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise PathRefused(
-            f"{text} cannot be found", why="there is no such user", hint="write the path in full"
-        ) from None
 
 
 def shown(path: Path) -> str:

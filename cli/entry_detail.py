@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .output import size
+from .texts import size
 
 if TYPE_CHECKING:
     from ..registry.registry import LedgerEntry

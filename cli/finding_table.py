@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .errors import printable
-from .output import GAP, Output, columns_of_screen, counted
+from .output import GAP, Output, columns_of_screen
 from .tensor_table import fits
+from .texts import counted
 
 if TYPE_CHECKING:
     from ..patches.conflicts.findings import Finding

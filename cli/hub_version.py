@@ -4,17 +4,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..patches.format.patch import DELTA, REQUESTS
+from ..registry.remotes.location import ON_HUB
 from .app import App
 from .harm import warn
 from .made_from import relatives
 from .manifest_page import origin, show_operations
-from .output import counted, size
+from .texts import counted, size
 
 if TYPE_CHECKING:
     from ..registry.finding import Known
     from ..registry.remotes.catalogue import Glimpse
 
-HUB = "hf://"
 SHOWN = 10
 """Version numbers that people see; the JSON document has all."""
 
@@ -86,10 +86,8 @@ def _show_identity(app: App, seen: "Glimpse") -> None:
     )
 
 
-def _versions(seen: "Glimpse") -> str | None:
+def _versions(seen: "Glimpse") -> str:
     """The newest numbers that are there."""
-    if seen.versions is None:
-        return None
     newest = [str(number) for number in reversed(seen.versions)]
     rest = len(newest) - SHOWN
     return ", ".join([*newest[:SHOWN], *([f"and {rest} older"] if rest > 0 else [])])
@@ -107,11 +105,11 @@ def _warn(app: App, seen: "Glimpse", known: "Known | None") -> None:
             f"warning: {' and '.join(seen.broken)} lies there otherwise than the manifest says, so "
             "a pull will be refused"
         )
-    newest = seen.versions is not None and seen.manifest.version == max(seen.versions)
+    newest = seen.manifest.version == max(seen.versions)
     if known and newest and known.highest > seen.manifest.version:
         app.output.note(
-            f"warning: {seen.manifest.name}@{known.highest} was at {HUB} before, so versions were "
-            "taken away there, or somebody shows you an old state"
+            f"warning: {seen.manifest.name}@{known.highest} was at {ON_HUB} before, so versions "
+            "were taken away there, or somebody shows you an old state"
         )
 
 

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from ..patches.errors import VerificationFailed
-from .output import Output, counted
+from .output import Output
+from .texts import counted
 
 if TYPE_CHECKING:
     from ..registry.registry import LedgerReport

@@ -65,6 +65,7 @@ SECTIONS = {
         "ledger": "Show, verify and prove the log of every change.",
     },
 }
+INTERRUPTED = 130
 _INTERRUPTS: list[int] = []
 """SIGINTs since the start; what is imported meanwhile may turn one into another error."""
 
@@ -123,6 +124,8 @@ def main() -> int:
     limit_transfers()
     status = _run()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to interrupt it
+    if status == INTERRUPTED:
+        click.echo("interrupted", err=True)
     return _flushed(status)
 
 
@@ -151,11 +154,11 @@ def _run() -> int:
     except click.ClickException as error:
         return _wrong_usage(error)
     except (KeyboardInterrupt, click.Abort):
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         return 1
     except Exception as error:  # noqa: BLE001 - the last resort, so that no traceback is shown
-        return 130 if _INTERRUPTS else _report(error)
+        return INTERRUPTED if _INTERRUPTS else _report(error)
     return 0
 
 

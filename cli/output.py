@@ -123,26 +123,6 @@ def _least_width(
     return sum(least[:-1]) + GAP * (len(columns) - 1) + min(widest[-1], last)
 
 
-def size(number: int) -> str:
-    """Bytes as a person reads them."""
-    amount = float(number)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: `1 entry`, `2 entries`."""
-    return f"{number} {one if number == 1 else many or f'{one}s'}"
-
-
-def moment(time: str) -> str:
-    """A time of the ledger as a person reads it, in UTC."""
-    return time.replace("T", " ").removesuffix("Z")
-
-
 def _cell(value: object) -> str:
     if value is None:
         return "-"
@@ -158,5 +138,5 @@ def _harmless(document: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    units = character.encode("utf-16-be")
+    units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))

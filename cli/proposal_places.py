@@ -1,17 +1,19 @@
 """How a user can call a proposal: by its place, by the address of its page, by the patch alone."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..patches.errors import NameRefused
+from ..registry.remotes.location import ON_HUB
 from .app import App
+from .remotes import place_in, usual_or_hub
 
 if TYPE_CHECKING:
     from ..registry.registry import Registry
     from ..registry.remotes.location import ProposalPlace
 
-HUB = "hf://"
 _BARE = re.compile(r"[a-z0-9][^/]*/[a-z0-9][^/]*(/pr/[1-9][0-9]*)?/?")
 _PAGE = re.compile(
     r"/([^/]+/[^/]+?)(?:/discussions(?:/([1-9][0-9]{0,8})(?:/files)?)?)?/?(?:[?#].*)?", re.DOTALL
@@ -22,28 +24,31 @@ def place_of(app: App, registry: "Registry", text: str) -> "ProposalPlace":
     """The proposals that a user means: a place, the address of a page, or a patch by its name.
 
     A name alone is looked for where the patch was last exchanged, else on the Hub. Raises
-    NameRefused, NotFound.
+    NameRefused, NotFound, PathRefused.
     """
-    from ..registry.remotes.location import parse_proposal
-    from ..registry.seen import usual_remote
+    from ..registry.remotes.location import folder_path, parse_proposal, scheme
 
     if text.startswith(("http://", "https://")):
         return parse_proposal(_of_page(text))
-    place = parse_proposal(text)
-    if text.startswith(HUB):
+    if _BARE.fullmatch(text):
+        place = parse_proposal(text)
+        if not Path(place.name).is_dir():
+            return replace(place, remote=usual_or_hub(app, registry, place.name, "at"))
+    place = parse_proposal(place_in(registry, text) if "/" in text else _named(registry, text))
+    if scheme(place.remote) is not None:
         return place
-    if not _BARE.fullmatch(text) or Path(place.name).is_dir():
-        return _at(place, registry.remote_at(place.remote))
-    usual = usual_remote(registry, place.name)
-    remote = usual.location if usual else HUB
-    app.output.note(f"at {remote}, {usual.why if usual else 'as no other place is known'}")
-    return _at(place, remote)
+    return replace(place, remote=str(folder_path(place.remote)))
 
 
-def _at(place: "ProposalPlace", remote: str) -> "ProposalPlace":
-    from ..registry.remotes.location import ProposalPlace
-
-    return ProposalPlace(remote, place.name, place.number)
+def _named(registry: "Registry", word: str) -> str:
+    """The repository that the name of a remote means; another word is left as it is."""
+    named = (one.location for one in registry.remotes() if one.name == word)
+    location = next(named, word)
+    if location != word and not location.startswith(ON_HUB):
+        raise NameRefused(
+            f"{word} means {location}, which is no patch", hint=f"write {word}/namespace/name"
+        )
+    return location
 
 
 def _of_page(address: str) -> str:
@@ -56,6 +61,6 @@ def _of_page(address: str) -> str:
         raise NameRefused(
             f"{address} is not the page of a pull request",
             why=f"pages of the Hub that is used begin with {hub}/",
-            hint=f"write {HUB}namespace/name/pr/7",
+            hint=f"write {ON_HUB}namespace/name/pr/7",
         )
-    return f"{HUB}{match[1]}" + (f"/pr/{match[2]}" if match[2] else "")
+    return f"{ON_HUB}{match[1]}" + (f"/pr/{match[2]}" if match[2] else "")

@@ -5,13 +5,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..registry.remotes.location import ON_HUB
 from .errors import in_our_form
-from .output import Output, counted
+from .output import Output
+from .texts import counted
 
 if TYPE_CHECKING:
     from ..registry.remotes.catalogue import Found, Published
 
-HUB = "hf://"
 HEADLINES = {"rel.": "reliability", "gen.": "generalization", "loc.": "locality"}
 """Heads of columns, and the short names of the measures in them."""
 CLAIMS = (
@@ -22,7 +23,7 @@ CLAIMS = (
 
 def show_found(output: Output, location: str, found: "Found") -> None:
     """The patches of a page, those that could not be asked, and what was left out."""
-    problems = [(one.name, in_our_form(one.error)) for one in found.unasked]
+    problems = [(one.name, in_our_form(one.error)) for one in found.unanswered]
     output.data(
         "search-remote",
         {
@@ -80,8 +81,8 @@ def _show_table(output: Output, found: "Found") -> None:
 
 def _place(location: str, patch: "Published") -> str:
     """Where the newest version of a patch lies, as `show` takes it."""
-    if location == HUB:
-        return f"{HUB}{patch.name}"
+    if location == ON_HUB:
+        return f"{ON_HUB}{patch.name}"
     return shlex.quote(str(Path(location) / patch.name / f"v{max(patch.versions)}"))
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from .difference import difference_json, show_requests, show_tensors, summary
 from .finding_table import finding_rows, finding_table
-from .output import Output, moment
+from .output import Output
 from .reviewing import SUITE, Measurement, after, before, score_table
+from .texts import counted, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,8 @@ def show_review(
     _show_identity(output, seen)
     _show_other_files(output, seen)
     output.line()
+    if seen.is_there:
+        output.line(f"{seen.patch.label} is a version there already")
     if found is None or seen.current is None:
         output.line("there is no other version to compare it with")
     else:
@@ -126,7 +129,9 @@ def _show_findings(output: Output, seen: "Review") -> None:
         return
     rows = finding_rows(found.report.findings)
     finding_table(output, rows[:ROWS])
-    said = [f"{count} {severity}{'s' if count != 1 else ''}" for severity, count in _counts(seen)]
+    if len(rows) > ROWS:
+        output.line(f"… and {counted(len(rows) - ROWS, 'more row')}; --json has them all")
+    said = [counted(count, severity) for severity, count in _counts(seen)]
     output.line(f"{', '.join(said) or 'no conflict'} with {seen.current.label}")
 
 
@@ -156,7 +161,9 @@ def _same_questions(seen: "Review", digest: str) -> "Measured | None":
 
 def _show_published(output: Output, seen: "Review", measured: Measurement | None) -> None:
     """The scores that came with the two versions, where they do not stand beside ours."""
-    ours, theirs = _newest(seen.published), _newest(seen.before)
+    from ..patches.format.front_matter import newest_of_each
+
+    ours, theirs = newest_of_each(seen.published), newest_of_each(seen.before)
     for suite in dict.fromkeys([*ours, *theirs]):
         own = ours.get(suite)
         beside = measured and own and own.suite_digest == measured.own.suite_digest
@@ -174,7 +181,3 @@ def _show_published(output: Output, seen: "Review", measured: Measurement | None
     if not ours:
         output.line()
         output.line("its proposer says nothing of its scores")
-
-
-def _newest(found: "Sequence[Measured]") -> "dict[str, Measured]":
-    return {one.suite: one for one in reversed(found)}

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..patches.progress import Progress
-from .output import Output, size
+from .output import Output
+from .texts import size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,8 +4,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from .options import Parsed
-from .output import Output, size
+from .output import Output
 from .paging import next_page, split
+from .texts import size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

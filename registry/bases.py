@@ -1,23 +1,21 @@
 """BASE on the command line: a folder, or a model on the Hub fetched into the Hub's own cache."""
 
-import re
 from pathlib import Path
 
 from ..patches.checkpoints.checkpoint import Checkpoint
 from ..patches.digests import DigestCache
 from ..patches.errors import CheckpointRefused
+from ..patches.format.front_matter import is_hub_id
 from ..patches.format.names import quoted
 from ..patches.progress import Progress, silent
+from .paths import user_path
 from .remotes.errors import RemoteError, RemoteUnreachable
 from .remotes.hub.model_cache import CachedModel, remember
 from .remotes.hub.models import Announce, Arrival, ModelFiles
-from .remotes.hub.repository import Repository
-from .remotes.location import is_commit
+from .remotes.hub.repository import MAIN, Repository
+from .remotes.location import is_commit, is_revision
 
-MAIN = "main"
-
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
-_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
+MAX_ID = 96
 
 
 def _tell_nobody(_arrival: Arrival) -> None:
@@ -37,10 +35,10 @@ def open_base(
     safetensors weights are fetched, at the one commit that the revision stands for now, and only
     what the Hub's cache has not; `announce` is told before how much that is. Each file is hashed,
     those in the cache too, unless `cache` knows that it was done. In offline mode the Hub's cache
-    must hold all. Raises CheckpointRefused, RemoteError, NoSpace, and SizeMismatch or
+    must hold all. Raises CheckpointRefused, PathRefused, RemoteError, NoSpace, and SizeMismatch or
     DigestMismatch for a download that stays damaged.
     """
-    folder = _folder(spec)
+    folder = user_path(spec)
     if folder.is_dir():
         return Checkpoint.open(folder, cache=cache)
     model = _parse(spec)
@@ -57,25 +55,20 @@ def open_base(
     return Checkpoint.open(snapshot, id=model.id, revision=snapshot.name, cache=cache)
 
 
-def _folder(spec: str) -> Path:
-    try:
-        return Path(spec).expanduser()
-    except RuntimeError:
-        raise CheckpointRefused(
-            f"{quoted(spec)} begins with the home folder of somebody who is not known here",
-            hint="give the folder of a checkpoint by its whole path",
-        ) from None
-
-
 def _parse(spec: str) -> CachedModel:
     name, at, revision = spec.partition("@")
-    looks_right = len(name) <= 96 and _ID.fullmatch(name) and not re.search(r"--|\.\.", name)
-    if not looks_right or (at and not _REVISION.fullmatch(revision)) or ".." in revision:
+    if not _is_model(name) or (at and not is_revision(revision)):
         raise CheckpointRefused(
             f"{quoted(spec)} is neither a folder nor a model on the Hub",
             hint="give the folder of a checkpoint, or a Hub id as org/model@revision",
         )
     return CachedModel(name, revision or MAIN)
+
+
+def _is_model(name: str) -> bool:
+    """Whether a model could be called so; the first ones on the Hub have no organisation."""
+    whole = name if "/" in name else f"models/{name}"
+    return len(name) <= MAX_ID and is_hub_id(whole)
 
 
 def _offline() -> bool:

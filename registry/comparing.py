@@ -38,7 +38,8 @@ def compared(current: Patch, proposed: Patch, progress: Progress = silent) -> Co
     """What is found between a version and the one that is to take its place.
 
     A fact that both state and a delta that both hold are left out: they matter only where both are
-    applied. That one cannot be read for want of a plugin is said.
+    applied. That one cannot be read for want of a plugin is said. Raises InputError for files that
+    cannot be read for another reason, and OSError.
     """
     try:
         report = examine([current, proposed], progress=progress)

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from . import builds, named_remotes, transfers
 from .builds import BuildInfo
-from .ledger.entries import Subject
+from .ledger import entries
+from .ledger.entries import Filter, LedgerEntry, Subject
 from .ledger.events import Event
 from .named_remotes import NamedRemote
 from .store import Store
@@ -25,6 +26,11 @@ class Life:
     def actor(self) -> str:
         """Who is acting, as the ledger names them."""
         return self._store.ledger.actor
+
+    @property
+    def time(self) -> str:
+        """The present, as the ledger spells it."""
+        return self._store.ledger.time()
 
     def require_usable(self, digests: Iterable[str]) -> None:
         """Raise Yanked if one of these versions, or one that is in them, is malicious.
@@ -145,6 +151,12 @@ class Life:
             raise ValueError(f"{action} does not happen to a proposal")
         with self._store.database.writing() as connection:
             self._store.ledger.append(connection, action, Subject(label, digest), detail)
+
+    def proposals_recorded(self, action: Event, digest: str) -> list[LedgerEntry]:
+        """What was written down of a proposed version, newest first, 1,000 entries at most."""
+        wanted = Filter(digest=digest, action=action)
+        with self._store.database.reading() as connection:
+            return entries.read(connection, wanted, limit=entries.MAX_PAGE)
 
     def builds(self, reference: str, *, limit: int = 50) -> list[BuildInfo]:
         """The builds that a version went into, itself or in a composition, the newest first.

@@ -19,7 +19,7 @@ from .errors import NotFound
 from .ledger.entries import Subject
 from .ledger.events import Event
 from .remotes.base import open_remote
-from .remotes.location import anywhere, folder_path, scheme
+from .remotes.location import folder_path, scheme, without_revision
 from .store import Store
 from .transfers import remote_name
 
@@ -47,7 +47,11 @@ class NamedRemote:
 
 
 def add(store: Store, name: str, location: str) -> NamedRemote:
-    """Let a name mean a location; where it does already, nothing is written."""
+    """Let a name mean a location; where it does already, nothing is written.
+
+    Raises TargetExists if it means another one, NameRefused, PathRefused, PluginMissing,
+    LimitExceeded, InputError.
+    """
     if not _NAME.fullmatch(name):
         raise NameRefused(
             f"{quoted(name)} cannot name a remote",
@@ -71,7 +75,7 @@ def add(store: Store, name: str, location: str) -> NamedRemote:
 
 
 def remove(store: Store, name: str) -> NamedRemote:
-    """Take a name away; gives what it meant."""
+    """Take a name away; gives what it meant. Raises NotFound."""
     with store.database.writing() as connection:
         known = _all(connection)
         if name not in known:
@@ -86,7 +90,10 @@ def current(connection: Connection) -> list[NamedRemote]:
 
 
 def at(connection: Connection, text: str) -> str:
-    """The location that a text means, be it a name or the location itself."""
+    """The location that a text means, be it a name or the location itself.
+
+    Raises NotFound for a word that is neither a name nor a folder that is there.
+    """
     if not _is_word(text):
         return text
     known = _all(connection)
@@ -119,10 +126,10 @@ def _checked(location: str, known: Mapping[str, NamedRemote]) -> str:
             hint="write hf://, hf://namespace/name, or the path of a folder, as in ./drive",
         )
     open_remote(location)
-    if anywhere(location) != location:
+    if without_revision(location) != location:
         raise NameRefused(
             f"{quoted(location)} names a revision, and a remote has many",
-            hint=f"write {anywhere(location)}",
+            hint=f"write {without_revision(location)}",
         )
     if is_folder:
         path = str(folder_path(location))

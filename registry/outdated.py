@@ -7,8 +7,9 @@ from ..patches.errors import WeightpatchError
 from .errors import NotFound
 from .registry import Registry
 from .remotes.base import open_remote
+from .remotes.catalogue import Unanswered
 from .remotes.errors import RemoteBusy, RemoteNotFound, RemoteUnreachable
-from .remotes.location import anywhere, site
+from .remotes.location import site, without_revision
 from .seen import default_remote
 
 
@@ -20,15 +21,6 @@ class Newer:
     here: int
     there: int
     remote: str
-
-
-@dataclass(frozen=True)
-class Unanswered:
-    """A remote that could not say which versions of a patch it has."""
-
-    name: str
-    remote: str
-    error: WeightpatchError | OSError
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,7 @@ def _remotes(registry: Registry, name: str) -> Iterable[str]:
     """The remotes of a patch, each place once, as it was called the last time."""
     places: dict[str, str] = {}
     for one in registry.exchanges(name):
-        places.setdefault(site(one.remote), anywhere(one.remote))
+        places.setdefault(site(one.remote), without_revision(one.remote))
     return places.values()
 
 

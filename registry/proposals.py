@@ -14,6 +14,7 @@ from ..patches.format.proposal import Compared, Side, proposal_page, proposal_ti
 from ..patches.progress import Progress, silent
 from .attestations import Attestation
 from .comparing import compared, measured
+from .ledger.entries import writable
 from .ledger.events import Event
 from .registry import Registry, VersionInfo
 from .remotes.base import Bundle, Pulled, Remote, open_remote
@@ -21,12 +22,14 @@ from .remotes.errors import RemoteNotFound, RemoteRefused
 from .remotes.folder import FolderRemote
 from .remotes.location import (
     HUB,
+    ON_HUB,
     ProposalPlace,
     parse_location,
     parse_proposal,
     repository,
     scheme,
     tagged_version,
+    without_revision,
 )
 from .remotes.proposals import Proposed, Text
 
@@ -67,13 +70,14 @@ def propose(
 
     `location` is `hf://`, `hf://namespace/name`, a folder, or `FOLDER/namespace/name`; it names the
     patch if that is called otherwise than the version. `note` is said to whoever keeps it. What is
-    proposed there already is not proposed again. Raises what `Registry.patch` and the remote's
-    `pull` and `propose` do, RemoteRefused if the newest there holds this very content, NameRefused.
+    proposed there already is not proposed again, and written down if it was not yet. Raises what
+    `Registry.patch` and the remote's `pull` and `propose` do, RemoteRefused if the newest there
+    holds this very content, NameRefused.
     """
     own = registry.resolve(reference)
     with _prepared(registry, own, location, note, languages, progress) as made:
         proposed = made.remote.propose(made.bundle, made.offer.text, progress=progress)
-    if not proposed.already_there:
+    if not proposed.already_there or not _is_recorded(registry, own, proposed):
         detail = {
             "location": proposed.location,
             "revision": proposed.revision,
@@ -109,13 +113,13 @@ def target(location: str, name: str) -> ProposalPlace:
         if place.revision is not None:
             raise NameRefused(
                 f"{quoted(location)} is one version of a patch, and proposed is the next one",
-                hint=f"write {HUB}://{place.name}",
+                hint=f"write {without_revision(location)}",
             )
         return ProposalPlace(location, place.name or name, None)
-    own = ProposalPlace(location, name, None)
     if scheme(location) is not None:
-        return own
+        return ProposalPlace(location, name, None)
     folder = FolderRemote.open(location).root
+    own = ProposalPlace(str(folder), name, None)
     if (folder / name).is_dir() or not _has_versions(folder):
         return own
     try:
@@ -177,7 +181,7 @@ def _offer(
         made_from=made_from,
         note=note,
     )
-    text = Text(proposal_title(proposed), page, registry.actor)
+    text = Text(proposal_title(proposed), page, registry.actor, registry.time)
     return Offer(str(place), proposed.label, proposed.digest, current.label, text, found)
 
 
@@ -186,7 +190,7 @@ def _versions(remote: Remote, place: ProposalPlace, patch: Patch) -> list[int]:
         return remote.versions(place.name)
     except RemoteNotFound as error:
         own = place.name == patch.manifest.name
-        named = f"{HUB}://namespace/name, or FOLDER/namespace/name"
+        named = f"{ON_HUB}namespace/name, or FOLDER/namespace/name"
         raise RemoteNotFound(
             f"there is no {place.name} at {place.remote} to propose {patch.label} to",
             why=error.message,
@@ -230,6 +234,12 @@ def _bundle(
             attestations[data.digest].write_bytes(data.to_bytes())
     card = write_card(proposed, evaluations, languages, repository=repository(place.remote))
     return Bundle(proposed, card, attestations)
+
+
+def _is_recorded(registry: Registry, own: VersionInfo, proposed: Proposed) -> bool:
+    """Whether the ledger has it that a version was proposed there."""
+    known = registry.proposals_recorded(Event.PROPOSAL_OPEN, own.digest)
+    return writable(proposed.location) in {one.detail.get("location") for one in known}
 
 
 def _has_versions(folder: Path) -> bool:

@@ -3,16 +3,17 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..patches.builds.staging import staged
+from ..patches.digests import sha256
 from ..patches.errors import NameRefused, WeightpatchError
 from ..patches.evaluation.base import Evaluation
 from ..patches.format.card import write_card
 from ..patches.format.markdown import visible
-from ..patches.format.patch import ATTESTATIONS, DELTA, Patch
+from ..patches.format.patch import ATTESTATIONS, DELTA, MANIFEST, Patch
 from ..patches.format.proposal import Compared
 from ..patches.progress import Progress, silent
 from .attestations import Attestation
@@ -22,9 +23,9 @@ from .ledger.events import Event
 from .registry import Registry, VersionInfo
 from .remotes.attestations import file_name
 from .remotes.base import Bundle, Pulled, Pushed, Remote, open_remote
-from .remotes.location import ProposalPlace, repository
+from .remotes.location import ProposalPlace, proposal_location, repository
 from .remotes.proposals import DRAFT, MERGED, OPEN, Candidate, Proposal
-from .sharing import evaluations_of
+from .sharing import evaluations_of, is_recorded
 from .transfers import PULL, remote_name
 
 PROPOSALS = "proposals"
@@ -35,17 +36,21 @@ _AUTHOR = 255
 
 @dataclass(frozen=True)
 class Review:
-    """A proposal that was fetched into `folder`, and the version that it would follow.
+    """A proposal that was fetched, and the version that it would follow.
 
-    `newest` is the highest number at the remote; `current` the version there that the proposal was
-    compared with, None if there is no other one; `published` are the scores that came with the
-    proposal, and `before` those that came with `current`.
+    `folder` is a copy that stays; the files of `patch` and `current` are this review's own.
+
+    `newest` is the highest number at the remote, and `is_there` says whether the proposal is a
+    version there already; `current` is the version there that it was compared with, None if there
+    is no other one; `published` are the scores that came with the proposal, and `before` those that
+    came with `current`.
     """
 
     place: ProposalPlace
     folder: Path
     candidate: Candidate
     newest: int
+    is_there: bool
     current: Patch | None
     found: Compared | None
     published: Sequence[Measured]
@@ -53,13 +58,8 @@ class Review:
 
     @property
     def patch(self) -> Patch:
-        """The version that is proposed, in `folder`."""
+        """The version that is proposed."""
         return self.candidate.patch
-
-    @property
-    def is_newest(self) -> bool:
-        """Whether the newest version at the remote is the one that is proposed."""
-        return self.current is None or self.current.manifest.version < self.newest
 
     @property
     def hindrance(self) -> str | None:
@@ -68,7 +68,7 @@ class Review:
             return "it changes files besides those of a version"
         number, label = self.patch.manifest.version, self.patch.label
         status = self.candidate.proposal.status
-        if status == MERGED or self.is_newest:
+        if status == MERGED or self.is_there:
             return None
         if status != OPEN:
             return f"it is {'a draft' if status == DRAFT else status}"
@@ -93,8 +93,12 @@ def waiting(place: ProposalPlace) -> list[Proposal]:
 
 
 def folder_of(home: Path, place: ProposalPlace) -> Path:
-    """Where the copy of a proposal lies."""
-    return home / PROPOSALS / place.name / f"pr-{place.number}"
+    """Where the copy of a proposal lies; those of other remotes have other names.
+
+    Raises LimitExceeded, PathRefused.
+    """
+    whole = sha256(_location(place).encode())
+    return home / PROPOSALS / place.name / f"pr-{place.number}-{whole[:12]}"
 
 
 @contextmanager
@@ -106,17 +110,23 @@ def review(place: ProposalPlace, home: Path, *, progress: Progress = silent) -> 
     NameRefused for a place without a number, and InputError for what cannot be read.
     """
     remote = open_remote(place.remote)
-    candidate = _fetched(remote, place, folder_of(home, place), progress)
-    patch = candidate.patch
+    copy = folder_of(home, place)
     with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder, "proposed")
+        candidate = _fetched(remote, place, own, progress)
+        _keep(own, copy)
+        patch = candidate.patch
         numbers = remote.versions(place.name)
-        pulled = _current(remote, place.name, numbers, patch, Path(folder), progress)
+        is_there = _is_there(remote, place.name, numbers, patch)
+        others = [one for one in numbers if not (is_there and one == patch.manifest.version)]
+        pulled = _newest(remote, place.name, others, Path(folder, "current"), progress)
         current = pulled.patch if pulled else None
         yield Review(
             place,
-            folder_of(home, place),
+            copy,
             candidate,
             max(numbers),
+            is_there,
             current,
             compared(current, patch, progress) if current else None,
             measured(patch, candidate.attestations),
@@ -125,10 +135,13 @@ def review(place: ProposalPlace, home: Path, *, progress: Progress = silent) -> 
 
 
 def record_review(registry: Registry, seen: Review, evaluations: Sequence[Evaluation] = ()) -> None:
-    """Write down that a proposal was looked at, and what was found and measured here."""
+    """Write down that a proposal was looked at, and what was found and measured here.
+
+    Raises LimitExceeded, and InputError for what no ledger entry can hold.
+    """
     proposal = seen.candidate.proposal
     detail = {
-        "location": str(seen.place),
+        "location": _location(seen.place),
         "revision": seen.candidate.revision,
         "author": visible(proposal.author, _AUTHOR),
         "status": proposal.status,
@@ -151,7 +164,8 @@ def merge(
 ) -> Merged:
     """Accept a proposal as it was reviewed, and take the version in; its copy is removed.
 
-    One that is a version there already is taken in all the same.
+    One that is a version there already is taken in all the same, and what was not written down yet
+    is.
 
     `evaluations` are those that were made here, by the fingerprint of their base, which is known
     here. Raises what the remote's `accept` and `Registry.admit` do, Yanked for a malicious version,
@@ -163,7 +177,7 @@ def merge(
     name = remote_name(place.remote)
     bundle = _bundle(seen, evaluations or {}, languages)
     pushed = open_remote(place.remote).accept(place.name, place.number or 0, bundle)
-    if not pushed.already_there:
+    if not pushed.already_there or not _is_accepted(registry, seen):
         _record_acceptance(registry, seen, pushed)
     version = _admitted(registry, patch, pushed.location)
     for one in evaluations_of(patch, seen.candidate.attestations)[0]:
@@ -171,49 +185,65 @@ def merge(
     for base, found in (evaluations or {}).items():
         for evaluation in found:
             registry.record_evaluation(patch.digest, base, evaluation)
-    if version.is_new or not pushed.already_there:
+    is_news = version.is_new or not pushed.already_there
+    if is_news or not is_recorded(registry, patch.digest, name):
         registry.record_transfer(
             patch.digest, PULL, name, place=pushed.location, revision=pushed.revision
         )
     shutil.rmtree(seen.folder, ignore_errors=True)
-    _tidy(seen.folder)
     return Merged(pushed.location, pushed.revision, pushed.already_there, version)
 
 
 def _fetched(remote: Remote, place: ProposalPlace, folder: Path, progress: Progress) -> Candidate:
-    """Fetch a proposal into `folder`, whole or not at all, with the attestations beside it."""
+    """Fetch a proposal into a new `folder`, with the attestations beside it."""
     if place.number is None:
         raise NameRefused(f"{place} is no proposal", hint=f"name one, as in {place}/pr/7")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with staged(folder, replace=True) as partial:
-            candidate = remote.proposal(place.name, place.number, partial, progress=progress)
-            if candidate.attestations:
-                (partial / ATTESTATIONS).mkdir(exist_ok=True)
-            for digest, data in candidate.attestations.items():
-                (partial / ATTESTATIONS / file_name(digest)).write_bytes(data)
-    except BaseException:
-        _tidy(folder)
-        raise
-    return replace(candidate, patch=Patch.open(folder))
+    folder.mkdir()
+    candidate = remote.proposal(place.name, place.number, folder, progress=progress)
+    _write_attestations(folder, candidate.attestations)
+    return candidate
 
 
-def _current(
-    remote: Remote,
-    name: str,
-    numbers: Sequence[int],
-    patch: Patch,
-    folder: Path,
-    progress: Progress,
+def _write_attestations(folder: Path, attestations: Mapping[str, bytes]) -> dict[str, Path]:
+    """Write them beside a version; gives where each is, by its digest."""
+    beside = folder / ATTESTATIONS
+    if attestations:
+        beside.mkdir(exist_ok=True)
+    files = {digest: beside / file_name(digest) for digest in attestations}
+    for digest, path in files.items():
+        path.write_bytes(attestations[digest])
+    return files
+
+
+def _keep(folder: Path, copy: Path) -> None:
+    """Give the registry's home a copy of what was fetched, in place of an older one.
+
+    What looks at a proposal has files of its own: somebody else may fetch it again meanwhile.
+    """
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with staged(copy, replace=True) as partial:
+        shutil.copytree(folder, partial, dirs_exist_ok=True)
+
+
+def _location(place: ProposalPlace) -> str:
+    """How the place of a proposal is written down, however it was typed."""
+    return proposal_location(remote_name(place.remote), place.name, place.number)
+
+
+def _is_there(remote: Remote, name: str, numbers: Sequence[int], patch: Patch) -> bool:
+    """Whether the one proposed is a version at the remote."""
+    number = patch.manifest.version
+    return number in numbers and remote.holds(name, number, patch.files[MANIFEST].read_bytes())
+
+
+def _newest(
+    remote: Remote, name: str, numbers: Sequence[int], folder: Path, progress: Progress
 ) -> Pulled | None:
-    """The newest version at the remote that is not the one proposed."""
-    for number in sorted(numbers, reverse=True)[:2]:
-        into = folder / str(number)
-        into.mkdir()
-        pulled = remote.pull(name, number, into, progress=progress)
-        if pulled.patch.digest != patch.digest:
-            return pulled
-    return None
+    """The newest of some versions at the remote, None if there are none."""
+    if not numbers:
+        return None
+    folder.mkdir()
+    return remote.pull(name, max(numbers), folder, progress=progress)
 
 
 def _refuse_clash(registry: Registry, patch: Patch) -> None:
@@ -241,24 +271,28 @@ def _bundle(
         for base, found in evaluations.items()
         for evaluation in found
     ]
-    folder = seen.folder / ATTESTATIONS
-    folder.mkdir(exist_ok=True)
-    for one in own:
-        (folder / file_name(one.digest)).write_bytes(one.to_bytes())
-    digests = (*(one.digest for one in own), *seen.candidate.attestations)
+    made = {one.digest: one.to_bytes() for one in own}
     scores = [*map(Measured.of, own), *seen.published]
     card = write_card(seen.patch, scores, languages, repository=repository(seen.place.remote))
-    return Bundle(seen.patch, card, {digest: folder / file_name(digest) for digest in digests})
+    beside = seen.patch.files[MANIFEST].parent
+    files = _write_attestations(beside, {**made, **seen.candidate.attestations})
+    return Bundle(seen.patch, card, files)
 
 
 def _record_acceptance(registry: Registry, seen: Review, pushed: Pushed) -> None:
     detail = {
-        "location": str(seen.place),
+        "location": _location(seen.place),
         "at": pushed.location,
         "revision": pushed.revision,
         "author": visible(seen.candidate.proposal.author, _AUTHOR),
     }
     registry.record_proposal(Event.PROPOSAL_ACCEPT, seen.patch.label, seen.patch.digest, detail)
+
+
+def _is_accepted(registry: Registry, seen: Review) -> bool:
+    """Whether the ledger has it that this proposal was accepted."""
+    known = registry.proposals_recorded(Event.PROPOSAL_ACCEPT, seen.patch.digest)
+    return _location(seen.place) in {one.detail.get("location") for one in known}
 
 
 def _admitted(registry: Registry, patch: Patch, location: str) -> VersionInfo:
@@ -267,10 +301,3 @@ def _admitted(registry: Registry, patch: Patch, location: str) -> VersionInfo:
     except WeightpatchError as error:
         error.message = f"{location} is accepted, but is not in this registry: {error.message}"
         raise
-
-
-def _tidy(folder: Path) -> None:
-    """Remove the folders above a copy that are empty."""
-    with suppress(OSError):
-        for above in list(folder.parents)[:3]:
-            above.rmdir()

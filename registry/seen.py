@@ -6,7 +6,7 @@ from ..patches.format.patch import Patch
 from .named_remotes import DEFAULT
 from .registry import Registry
 from .remotes.errors import RemoteRefused
-from .remotes.location import anywhere, site
+from .remotes.location import site, without_revision
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,31 @@ def default_remote(registry: Registry) -> str | None:
 
 
 def last_remote(registry: Registry, name: str) -> str | None:
-    """The remote that any version of a patch was last pushed to or pulled from, if there is one."""
+    """The remote that any version of a patch was last pushed to or pulled from, if there is one.
+
+    Raises DatabaseFailed.
+    """
     used = registry.exchanges(name)
-    return anywhere(used[0].remote) if used else None
+    return without_revision(used[0].remote) if used else None
+
+
+def highest(registry: Registry, name: str, remote: str) -> int:
+    """The highest version of a patch that went to or came from this place, 0 for none.
+
+    All of the Hub is one place. Raises DatabaseFailed.
+    """
+    place = site(remote)
+    exchanges = registry.exchanges(name)
+    return max((one.highest for one in exchanges if site(one.remote) == place), default=0)
 
 
 def refuse_older(registry: Registry, patch: Patch, remote: str) -> None:
     """Raise RemoteRefused if a higher version of the patch went to or came from this place."""
-    name, place = patch.manifest.name, site(remote)
-    seen = [one.highest for one in registry.exchanges(name) if site(one.remote) == place]
-    highest = max(seen, default=0)
-    if patch.manifest.version < highest:
+    name = patch.manifest.name
+    seen = highest(registry, name, remote)
+    if patch.manifest.version < seen:
         raise RemoteRefused(
-            f"the newest at {remote} is {patch.label}, and {name}@{highest} was there before",
+            f"the newest at {remote} is {patch.label}, and {name}@{seen} was there before",
             why="versions were taken away there, or somebody shows you an old state of it",
             hint=f"if you want it, ask for {patch.label} by its number, or add --older",
         )

@@ -14,9 +14,9 @@ from .attestations import Attestation
 from .errors import BlobLost, NotFound, ReferenceRefused, VersionClash
 from .registry import Registry, VersionInfo
 from .remotes.base import Bundle, Plan, Pushed, Remote, open_remote
-from .remotes.location import HUB, parse_location, repository, scheme
+from .remotes.location import HUB, parse_location, repository, scheme, site
 from .seen import refuse_older
-from .transfers import PULL, PUSH, remote_name
+from .transfers import MAX_TRANSFERS, PULL, PUSH, remote_name
 from .versions.refs import ByName, parse
 
 
@@ -41,13 +41,15 @@ def push(
     """Send a version with its card and evaluations; what is there already stays as it is.
 
     A repository that has to be made is private unless it shall be `public`; `languages` are the
-    codes that the card names. Raises what `Registry.patch` and the remote's `push` do; Yanked for a
-    malicious version, NameRefused for a code that is none.
+    codes that the card names. What is there already is written down if nothing says that it ever
+    went there or came from there, as after a push that was cut off. Raises what `Registry.patch`
+    and the remote's `push` do; Yanked for a malicious version, NameRefused for a code that is none.
     """
     name = remote_name(location)
     bundle = _bundle(registry, reference, location, languages)
     pushed = _target(location, public=public).push(bundle, progress=progress)
-    if not pushed.already_there or pushed.attestations_added:
+    is_sent = not pushed.already_there or pushed.attestations_added > 0
+    if is_sent or not is_recorded(registry, bundle.patch.digest, name):
         registry.record_transfer(
             bundle.patch.digest, PUSH, name, place=pushed.location, revision=pushed.revision
         )
@@ -118,6 +120,12 @@ def pull_all(
         else:
             _require_same(registry, known, remote, location)
             yield Fetched(known, 0, ())
+
+
+def is_recorded(registry: Registry, digest: str, remote: str) -> bool:
+    """Whether it was written down that a version went to or came from the place of a remote."""
+    known = registry.transfers(f"sha256:{digest}", limit=MAX_TRANSFERS)
+    return any(site(one.remote) == site(remote) for one in known)
 
 
 def _require_same(registry: Registry, known: VersionInfo, remote: Remote, location: str) -> None:

@@ -63,6 +63,11 @@ class Fault:
 HANG_UP = Reply(cut=-1)
 """Nothing is done, and the connection is reset."""
 
+CREATING = Reply.json(
+    {"error": "Cannot create repo: another conflicting operation is in progress"}, 409
+)
+"""A new repository is refused because another one is being made for the same user."""
+
 
 def lose_reply(reply: Reply) -> Reply:
     """What was asked is done, and the connection is reset before the reply."""

@@ -29,6 +29,8 @@ from loopback_xet import Xet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+READABLE = {"HF_XET_XORB_COMPRESSION_POLICY": "none"}
+"""What lets Xet send what this hub can read."""
 _ROUTES: tuple[Routes, ...] = (
     loopback_catalogue.ROUTES,
     loopback_trees.ROUTES,
@@ -91,7 +93,7 @@ class LoopbackHub:
             "HF_HUB_DISABLE_XET": "0" if xet else "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-            "HF_XET_XORB_COMPRESSION_POLICY": "none",
+            **READABLE,
             "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "2",
             "HF_XET_CLIENT_RETRY_BASE_DELAY": "100ms",
             "HF_XET_CLIENT_RETRY_MAX_DURATION": "3s",

@@ -2,9 +2,9 @@
 
 python tests/loopback_server.py [--delay MS] [--log FILE]
 
-Prints HF_ENDPOINT=… and HF_TOKEN=… for alice, who is in the organisation acme, and serves until it
-is interrupted. `--delay` is waited before each answer; `--log` gets a line of JSON for each request
-that was answered, with the bytes of its body and of the answer's.
+Prints the variables that a client needs, with a token of alice, who is in the organisation acme,
+and serves until it is interrupted. `--delay` is waited before each answer; `--log` gets a line of
+JSON for each request that was answered, with the bytes of its body and of the answer's.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from loopback_hub import LoopbackHub
+from loopback_hub import READABLE, LoopbackHub
 from loopback_messages import Refused, Reply, Request
 
 
@@ -61,7 +61,8 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="a file to write each request to")
     options = parser.parse_args()
     hub = SlowHub(options.delay / 1_000, options.log)
-    print(f"HF_ENDPOINT={hub.url} HF_TOKEN=hf_alice", flush=True)  # noqa: T201 - to be read
+    variables = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_alice", **READABLE}
+    print(*(f"{name}={value}" for name, value in variables.items()), flush=True)  # noqa: T201
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
     hub.close()

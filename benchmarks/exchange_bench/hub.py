@@ -30,10 +30,7 @@ class Hub:
     _seen: int = 0
 
     def environment(self, home: Path, *, xet: bool) -> dict[str, str]:
-        """The environment of a user of this hub whose caches lie in `home`.
-
-        Xet does not compress, as the hub must read what it is sent.
-        """
+        """The environment of a user of this hub whose caches lie in `home`."""
         known = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
         return {
             **known,
@@ -42,7 +39,6 @@ class Hub:
             "HF_HUB_DISABLE_XET": "0" if xet else "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-            "HF_XET_XORB_COMPRESSION_POLICY": "none",
         }
 
     def traffic(self) -> Traffic:

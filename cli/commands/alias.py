@@ -7,8 +7,8 @@ import click
 
 from ..app import App
 from ..options import LIMIT, declare
-from ..output import moment
 from ..paging import next_page, one_more, split
+from ..texts import moment
 from ..times import UNTIL
 from ..version_table import marked
 

@@ -50,9 +50,10 @@ def command(
     top of a BUILD, its own patches are counted in, and rounded once with the new ones. The registry
     remembers where BASE lies, as it does for create, eval and compose.
     """
-    from ...patches.builds.apply import apply
+    from ...patches.builds.apply import apply, require_target
     from ...patches.builds.record import is_build, read_record
 
+    require_target(out, force=force)  # before a base of gigabytes is fetched
     patches = app.patches(references)
     checkpoint = app.base_for(patches, base)
     under = None

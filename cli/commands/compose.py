@@ -8,8 +8,9 @@ import click
 from ..app import App, matched
 from ..model_options import device_option, settings_of, settings_option
 from ..options import Parsed, declare
-from ..output import Output, counted, size
+from ..output import Output
 from ..publishing import origin_of, origin_options, publish_asked, workplace
+from ..texts import counted, size
 from .check import refuse_conflicts
 
 if TYPE_CHECKING:

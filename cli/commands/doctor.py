@@ -11,7 +11,7 @@ import click
 from ...patches.errors import VerificationFailed
 from ..app import App
 from ..options import declare
-from ..output import counted, size
+from ..texts import counted, size
 
 if TYPE_CHECKING:
     from ...registry.registry import Facts, Finding, Mending

@@ -8,7 +8,7 @@ import click
 from ..app import App
 from ..config import shown
 from ..options import declare
-from ..output import counted, size
+from ..texts import counted, size
 
 if TYPE_CHECKING:
     from ...patches.checkpoints.checkpoint import Checkpoint

@@ -8,10 +8,11 @@ import click
 from ..app import App
 from ..model_options import device_option
 from ..options import declare
-from ..output import TENSORS, counted, size
+from ..output import TENSORS
 from ..publishing import origin_of, origin_options, publish_asked, say_how_it_works, workplace
 from ..requests import request_options, requests_of, require_one_source
 from ..tensor_table import operation, percentage, tensor_table
+from ..texts import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

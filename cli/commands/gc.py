@@ -7,8 +7,8 @@ import click
 
 from ..app import App, now
 from ..options import declare
-from ..output import counted, size
 from ..spans import read_span, shown_span
+from ..texts import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

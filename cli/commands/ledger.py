@@ -13,7 +13,7 @@ from ..app import App
 from ..files import write_new
 from ..ledger import show_verification
 from ..options import RegularFile, declare
-from ..output import counted
+from ..texts import counted
 from . import log
 
 if TYPE_CHECKING:

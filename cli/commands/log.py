@@ -9,8 +9,8 @@ from ..app import App
 from ..entry_detail import told
 from ..ledger import show_verification
 from ..options import LIMIT, Parsed, declare
-from ..output import moment
 from ..paging import next_page, one_more, split
+from ..texts import moment
 from ..times import FROM, UNTIL
 
 

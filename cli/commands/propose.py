@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...registry.remotes.location import ON_HUB
 from ..app import App
 from ..options import declare, language_option
+from ..remotes import place_in, usual_place
 
 if TYPE_CHECKING:
     from ...registry.proposals import Offer
@@ -38,13 +40,14 @@ def command(
     On the Hub a pull request is opened, in a folder it is laid beside the versions. It says which
     requests, scores and conflicts with the newest version there are, and stays a proposal until
     whoever keeps the patch accepts it. Without REMOTE it goes where the patch was last exchanged.
-    To a patch of another name than REF's it goes as hf://NS/NAME or FOLDER/NS/NAME.
+    To a patch of another name than REF's it goes as hf://NS/NAME, FOLDER/NS/NAME, or, in a remote
+    that has a name, NAME/NS/NAME.
     """
     from ...registry.proposals import plan, propose
 
     with app.registry() as registry, app.progress() as progress:
         info = registry.resolve(reference)
-        place = registry.remote_at(remote) if remote else _usual(app, registry, info.name)
+        place = _place(app, registry, info.name, remote)
         act = plan if dry_run else propose
         offer = act(
             registry,
@@ -58,19 +61,11 @@ def command(
     _show(app, info.label, offer)
 
 
-def _usual(app: App, registry: "Registry", name: str) -> str:
-    """The remote that the patch was last exchanged with, or the default; raises NotFound."""
-    from ...registry.errors import NotFound
-    from ...registry.seen import usual_remote
-
-    usual = usual_remote(registry, name)
-    if usual is None:
-        raise NotFound(
-            f"{name} was never pushed or pulled, so there is nobody to propose it to by default",
-            hint=f"name a patch: weightpatch propose {name} hf://namespace/name",
-        )
-    app.output.note(f"to {usual.location}, {usual.why}")
-    return usual.location
+def _place(app: App, registry: "Registry", name: str, remote: str | None) -> str:
+    if remote is not None:
+        return place_in(registry, remote)
+    hint = f"name a patch: weightpatch propose {name} {ON_HUB}namespace/name"
+    return usual_place(app, registry, name, "to", hint=hint)
 
 
 def _show(app: App, label: str, offer: "Offer") -> None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ...patches.errors import WeightpatchError
+from ...registry.remotes.location import ON_HUB
 from ..app import App
 from ..errors import in_our_form
 from ..options import declare
-from ..output import counted
+from ..remotes import usual_or_hub
+from ..texts import counted
 
 if TYPE_CHECKING:
     from ...registry.registry import Registry
     from ...registry.sharing import Fetched
-
-HUB = "hf://"
 
 
 @declare(
@@ -44,8 +44,10 @@ def command(
     """
     reference, remote = _of_the_hub(reference, remote)
     if all_versions:
-        if "@" in reference or (remote is not None and remote.startswith(HUB) and "@" in remote):
+        if "@" in reference or (remote is not None and remote.startswith(ON_HUB) and "@" in remote):
             raise click.UsageError("--all-versions and one version exclude each other.")
+        if older:
+            raise click.UsageError("--older is for one version; --all-versions takes those there.")
         _pull_all(app, reference, remote)
         return
     from ...registry.sharing import pull
@@ -61,7 +63,7 @@ def command(
 
 def _of_the_hub(reference: str, remote: str | None) -> tuple[str, str | None]:
     """`hf://namespace/name@v2` as a name and a remote; anything else as it is."""
-    if not reference.startswith(HUB):
+    if not reference.startswith(ON_HUB):
         return reference, remote
     from ...registry.remotes.location import parse_location
 
@@ -77,11 +79,7 @@ def _place(app: App, registry: "Registry", reference: str, remote: str | None) -
     """The location that REMOTE means, or the usual one, which is told."""
     if remote is not None:
         return registry.remote_at(remote)
-    from ...registry.seen import usual_remote
-
-    usual = usual_remote(registry, reference.partition("@")[0])
-    app.output.note(f"from {usual.location}, {usual.why}" if usual else f"from {HUB}")
-    return usual.location if usual else HUB
+    return usual_or_hub(app, registry, reference.partition("@")[0], "from")
 
 
 def _pull_all(app: App, name: str, remote: str | None) -> None:

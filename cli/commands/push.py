@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...registry.remotes.location import ON_HUB
 from ..app import App
 from ..options import declare, language_option
-from ..output import counted, size
+from ..remotes import usual_place
+from ..texts import counted, size
 
 if TYPE_CHECKING:
     from ...registry.registry import Registry
@@ -45,10 +47,11 @@ def command(
     with app.registry() as registry, app.progress() as progress:
         info = registry.resolve(reference)
         own = f"sha256:{info.digest}"
-        place = _usual(app, registry, info.name) if remote is None else registry.remote_at(remote)
+        place = _place(app, registry, info.name, remote)
         if dry_run:
             planned = plan(registry, own, place, public=public, languages=languages)
         else:
+            is_old = public and _was_exchanged(registry, info.name, place)
             pushed = push(
                 registry, own, place, public=public, languages=languages, progress=progress
             )
@@ -57,21 +60,24 @@ def command(
         _show_plan(app, info.label, planned)
     else:
         _show(app, info.label, pushed)
+        if public and (is_old or pushed.already_there):
+            app.output.note(
+                "note: its repository was there, and stays as private or public as it was"
+            )
 
 
-def _usual(app: App, registry: "Registry", name: str) -> str:
-    """The remote that the patch was last exchanged with, or the default; raises NotFound."""
-    from ...registry.errors import NotFound
-    from ...registry.seen import usual_remote
+def _place(app: App, registry: "Registry", name: str, remote: str | None) -> str:
+    if remote is not None:
+        return registry.remote_at(remote)
+    hint = f"name one: weightpatch push {name} {ON_HUB}, or a folder"
+    return usual_place(app, registry, name, "to", hint=hint)
 
-    usual = usual_remote(registry, name)
-    if usual is None:
-        raise NotFound(
-            f"{name} was never pushed or pulled, so there is no remote to send it to by default",
-            hint=f"name one: weightpatch push {name} hf://, or a folder",
-        )
-    app.output.note(f"to {usual.location}, {usual.why}")
-    return usual.location
+
+def _was_exchanged(registry: "Registry", name: str, place: str) -> bool:
+    """Whether some version of a patch went to or came from a place, which so had it already."""
+    from ...registry.remotes.location import site
+
+    return any(site(one.remote) == site(place) for one in registry.exchanges(name))
 
 
 def _show(app: App, label: str, pushed: "Pushed") -> None:

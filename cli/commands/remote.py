@@ -7,7 +7,7 @@ import click
 
 from ..app import App
 from ..options import declare
-from ..output import moment
+from ..texts import moment
 
 
 @click.group("remote")

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 def command(app: App, /, place: str, **options: Any) -> None:  # noqa: ANN401 - click passes them by name
     """Look at the proposal at PLACE, check and score it here; with --merge, accept it.
 
-    PLACE is hf://NS/NAME/pr/N, FOLDER/NS/NAME/pr/N, or the address of the pull request's page.
-    Without /pr/N, what is proposed to the patch is listed.
+    PLACE is hf://NS/NAME/pr/N, FOLDER/NS/NAME/pr/N, NAME/NS/NAME/pr/N in the remote of that name,
+    or the address of the pull request's page. Without /pr/N, what is proposed to the patch is
+    listed.
 
     The proposal is fetched into a folder that all commands take; it is compared with the newest
     version there, and is no version of your registry before it is accepted. --merge also finishes
@@ -125,5 +126,5 @@ def _show_end(app: App, seen: "Review", document: dict[str, Any], merged: "Merge
         return
     folder, place = shlex.quote(str(seen.folder)), shlex.quote(str(seen.place))
     app.output.line(f"try it: weightpatch apply {folder} --base BASE --out DIR")
-    if not (seen.hindrance or seen.is_newest):
+    if not (seen.hindrance or seen.is_there):
         app.output.line(f"accept it: weightpatch review {place} --merge")

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ...patches.errors import CheckpointRefused
+from ...registry.paths import user_path
+from ...registry.remotes.location import ON_HUB
 from ..app import App
-from ..config import user_path
 from ..options import LIMIT, declare
 from ..paging import one_more
 from ..version_table import BEFORE, show_page
@@ -14,7 +15,6 @@ from ..version_table import BEFORE, show_page
 if TYPE_CHECKING:
     from ...patches.checkpoints.checkpoint import Checkpoint
 
-HUB = "hf://"
 HERE, THERE = 50, 20
 """How many versions, or patches of a remote, are listed unless --limit says otherwise."""
 _ONLY_HERE = ("tensor", "subject", "before")
@@ -103,9 +103,9 @@ def _location(app: App, *, hub: bool, remote: str | None) -> str:
     from ...registry.errors import RegistryMissing
 
     if remote is None:
-        return HUB
+        return ON_HUB
     if hub:
-        raise click.UsageError(f"--hub is --remote {HUB}; leave one of the two out.")
+        raise click.UsageError(f"--hub is --remote {ON_HUB}; leave one of the two out.")
     try:
         with app.registry() as registry:
             return registry.remote_at(remote)
@@ -136,7 +136,7 @@ def _search_there(
 
     asked: str | Checkpoint | None = None
     if base is not None:
-        asked = _hub_base(app, base) if location.startswith(HUB) else _base(app, base)
+        asked = _hub_base(app, base) if location.startswith(ON_HUB) else _base(app, base)
     with app.progress() as progress:
         found = search(
             location, text, base=asked, scores=scores, limit=limit, progress=progress, **named

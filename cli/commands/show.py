@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...registry.remotes.location import ON_HUB
 from ..app import App, held, is_folder
 from ..harm import warn
-from ..hub_version import HUB, show_version
+from ..hub_version import show_version
 from ..made_from import relatives
 from ..manifest_page import SHOWN, origin, show_operations
 from ..options import declare
-from ..output import moment
 from ..scoring import show_evaluation, show_means, stored
+from ..texts import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ def command(app: App, reference: str) -> None:
     hf://NS/NAME or hf://NS/NAME@v2 (or a branch or commit), the manifest alone is read, and shown
     beside what is known here of it.
     """
-    if reference.startswith(HUB):
+    if reference.startswith(ON_HUB):
         show_version(app, reference)
         return
     info = app.known(reference)

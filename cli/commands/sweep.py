@@ -16,9 +16,9 @@ from ..model_options import (
     statistics_option,
 )
 from ..options import Parsed, RegularFile, declare
-from ..output import counted
 from ..requests import requests_in
 from ..sweep_table import Judgement, judge, setting, show_sweep
+from ..texts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

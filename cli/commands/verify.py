@@ -13,8 +13,8 @@ from ...patches.errors import (
     PluginMissing,
     VerificationFailed,
 )
+from ...registry.paths import user_path
 from ..app import App, held
-from ..config import user_path
 from ..harm import warn
 from ..options import declare
 from ..output import TENSORS

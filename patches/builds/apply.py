@@ -51,7 +51,7 @@ def apply(
     """
     out = Path(out)
     _require_apart(out, checkpoint, base, patches)
-    _require_target(out, force=force)
+    require_target(out, force=force)
     found = plan_on(checkpoint, patches, base)
     _require_space(checkpoint, found, out, link=link)
     with staged(out, replace=force) as folder:
@@ -70,7 +70,7 @@ def apply(
         for patch in patches:
             patch.require_unchanged()
         record = _finish(folder, checkpoint, found, digests)
-        _require_target(out, force=force)
+        require_target(out, force=force)
     return record
 
 
@@ -144,7 +144,7 @@ def _index(checkpoint: Checkpoint, found: Plan) -> bytes | None:
     return json.dumps(index, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def _require_target(out: Path, *, force: bool) -> None:
+def require_target(out: Path, *, force: bool) -> None:
     """Raise TargetExists or PathRefused unless a build may come to stand at `out`."""
     if not (force and os.path.lexists(out)):
         require_free(out)

@@ -15,6 +15,9 @@ from ..errors import NoSpace, PathRefused, TargetExists
 
 PARTIAL = ".partial-"
 LOCK = ".lock"
+TRIES = 100
+"""How often a name is tried that others make or remove at the same time."""
+
 _LONGEST = 40
 _NOREPLACE, _EXCHANGE = 1, 2
 _AT_FDCWD = -100
@@ -56,8 +59,11 @@ def require_free(target: Path) -> None:
         raise TargetExists(
             f"{target} is already there", hint="name a folder that does not exist yet"
         )
-    if not target.absolute().parent.is_dir():
-        raise PathRefused(f"{target.absolute().parent} is not a folder", hint="create it first")
+    parent = target.absolute().parent
+    if not parent.exists():
+        raise PathRefused(f"there is no folder {parent}", hint="create it first")
+    if not parent.is_dir():
+        raise PathRefused(f"{parent} is not a folder", hint="name a place in a folder")
 
 
 @contextmanager
@@ -140,11 +146,25 @@ def rename_without_replacing(source: Path, target: Path) -> None:
 
 
 def _publish(partial: Path, target: Path, *, replace: bool) -> None:
-    if replace and target.exists():
-        _exchange(partial, target)
+    if replace:
+        _replace(partial, target)
     else:
         rename_without_replacing(partial, target)
     sync(target.parent)
+
+
+def _replace(partial: Path, target: Path) -> None:
+    """Exchange with what is there, or take the name: others may make and remove it meanwhile."""
+    for _ in range(TRIES):
+        try:
+            if target.exists():
+                _exchange(partial, target)
+            else:
+                rename_without_replacing(partial, target)
+        except (FileNotFoundError, TargetExists):
+            continue
+        return
+    raise TargetExists(f"{target} is made and removed by others all the time", hint="try again")
 
 
 def _exchange(partial: Path, target: Path) -> None:

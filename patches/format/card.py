@@ -10,7 +10,7 @@ from ..evaluation.base import CURVE, Mean
 from ..evaluation.measures import MEASURES
 from ..reports.texts import size
 from ..requests import EditRequest
-from .front_matter import LIBRARY, Scored, front_matter
+from .front_matter import LIBRARY, Scored, front_matter, newest_of_each
 from .manifest import BaseRecord, Manifest
 from .markdown import escape, table
 from .patch import Patch
@@ -41,7 +41,7 @@ def write_card(
     Markdown nor as HTML.
     """
     manifest = patch.manifest
-    newest = _newest(evaluations)
+    newest = list(newest_of_each(evaluations).values())[:MAX_SUITES]
     sections = [
         f"# {escape(manifest.name)}",
         _opening(manifest),
@@ -90,13 +90,6 @@ def _usage(manifest: Manifest, repository: str) -> str:
             "```",
         ]
     )
-
-
-def _newest(evaluations: Sequence[Scored]) -> list[Scored]:
-    found: dict[str, Scored] = {}
-    for scored in evaluations:
-        found.setdefault(scored.suite, scored)
-    return list(found.values())[:MAX_SUITES]
 
 
 def _scores(evaluations: Sequence[Scored]) -> Iterable[str]:

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from ..errors import NameRefused
 from ..evaluation.base import Mean
@@ -40,6 +40,17 @@ class Scored(Protocol):
     @property
     def means(self) -> Mapping[str, Mean]:
         """What came of it, by measure."""
+
+
+_S = TypeVar("_S", bound=Scored)
+
+
+def newest_of_each(evaluations: Iterable[_S]) -> dict[str, _S]:
+    """Of evaluations that come newest first, the newest of each suite, by the suite's name."""
+    found: dict[str, _S] = {}
+    for scored in evaluations:
+        found.setdefault(scored.suite, scored)
+    return found
 
 
 def front_matter(

@@ -8,7 +8,7 @@ from ..conflicts.report import Report
 from ..evaluation.base import CURVE, Mean
 from ..evaluation.measures import MEASURES
 from ..reports.texts import MISSING, number
-from .front_matter import Scored
+from .front_matter import Scored, newest_of_each
 from .markdown import escape, table, visible
 from .patch import Patch
 
@@ -127,7 +127,7 @@ def _requests(patch: Patch, rows: int) -> str:
 
 
 def _scores(current: Side, proposed: Side, rows: int) -> Iterable[str]:
-    ours, theirs = _newest(proposed.evaluations), _newest(current.evaluations)
+    ours, theirs = map(newest_of_each, (proposed.evaluations, current.evaluations))
     if not ours and not theirs:
         yield "Neither version was scored."
         return
@@ -152,13 +152,6 @@ def _cells(name: str, mean: Mean | None) -> list[str]:
         return [MISSING, MISSING]
     unit = MEASURES[name].unit if name in MEASURES else ""
     return [number(value, unit) for value in (mean.before, mean.after)]
-
-
-def _newest(evaluations: Sequence[Scored]) -> dict[str, Scored]:
-    found: dict[str, Scored] = {}
-    for scored in evaluations:
-        found.setdefault(scored.suite, scored)
-    return found
 
 
 def _findings(found: Compared, rows: int) -> str:

@@ -1,6 +1,6 @@
 """What every remote promises: whole versions or nothing, and never a wrong byte."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
@@ -11,7 +11,10 @@ from ...patches.format.manifest import FileRecord, Manifest
 from ...patches.format.names import quoted
 from ...patches.format.patch import MANIFEST, Patch
 from ...patches.progress import Progress, silent
+from ..errors import VersionClash
 from . import attestations as attested
+from .catalogue import Found, Glimpse, Wanted
+from .errors import RemoteNotFound
 from .location import HUB, scheme
 from .proposals import Candidate, Proposal, Proposed, Text
 
@@ -103,7 +106,8 @@ class Remote(Protocol):
         """Put a version there whole, or change nothing.
 
         What is there already stays; attestations that are not there are added. Raises
-        VersionClash if the number is taken by something else, and RemoteError.
+        VersionClash if the number is taken by something else, NameRefused if the remote was opened
+        at one revision, and RemoteError.
         """
 
     def pull(
@@ -111,7 +115,9 @@ class Remote(Protocol):
     ) -> Pulled:
         """Fetch a version, or the highest, into the empty folder `into`, every file hashed.
 
-        Raises RemoteError, and the InputError that says what is wrong with what came.
+        A remote that was opened at one revision gives the version that this stands for. Raises
+        NameRefused if `version` is another one, RemoteError, and the InputError that says what is
+        wrong with what came.
         """
 
     def versions(self, name: str) -> list[int]:
@@ -123,11 +129,24 @@ class Remote(Protocol):
         Its files are not looked at. Raises RemoteError.
         """
 
+    def search(self, wanted: Wanted, limit: int, *, progress: Progress = silent) -> Found:
+        """Find at most `limit` patches, the last changed first; nothing said of them is checked.
+
+        One that does not answer is told and stops nothing. Raises RemoteError, QueryRefused.
+        """
+
+    def look(self, name: str, *, progress: Progress = silent) -> Glimpse:
+        """Read the manifest alone of the version that `pull` without a number would fetch.
+
+        Raises RemoteError, and the InputError that says what is wrong with the manifest.
+        """
+
     def propose(self, bundle: Bundle, text: Text, *, progress: Progress = silent) -> Proposed:
         """Lay a version beside those that are there, for whoever keeps them to accept.
 
         It must be numbered one above the newest. What is proposed there already is not proposed
-        again. Raises RemoteRefused for another number, RemoteNotFound if no version is there.
+        again. Raises RemoteRefused for another number, RemoteNotFound if no version is there,
+        NameRefused if the remote was opened at one revision.
         """
 
     def proposals(self, name: str) -> list[Proposal]:
@@ -165,6 +184,17 @@ def open_remote(location: str) -> Remote:
     return remote.open(location)
 
 
+def choose(there: Collection[int], version: int | None, name: str, place: str) -> int:
+    """The version asked for, or the highest of the one or more `there`; raises RemoteNotFound."""
+    number = max(there) if version is None else version
+    if number not in there:
+        known = ", ".join(map(str, sorted(there)))
+        raise RemoteNotFound(
+            f"{place} has no {name}@{number}", why=f"versions there: {known}", hint="name one"
+        )
+    return number
+
+
 def read_manifest(data: bytes, name: str, version: int | None) -> Manifest:
     """Read a manifest that must be of this name and version; raises InputError."""
     manifest = Manifest.from_bytes(data)
@@ -176,3 +206,12 @@ def read_manifest(data: bytes, name: str, version: int | None) -> Manifest:
             hint="do not trust this source",
         )
     return manifest
+
+
+def clash(place: str, bundle: Bundle) -> VersionClash:
+    """The alarm that a number is taken by something else."""
+    return VersionClash(
+        f"{place} holds another {bundle.label}",
+        why="a number stands for one content for ever; nothing was changed there",
+        hint="find out who published it; yours can go there under a number of its own",
+    )

@@ -53,10 +53,11 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Unasked:
-    """A patch of which the remote could not say which versions it has."""
+class Unanswered:
+    """A patch of which a remote could not say which versions it has."""
 
     name: str
+    remote: str
     error: WeightpatchError | OSError
 
 
@@ -69,7 +70,7 @@ class Found:
     """
 
     patches: tuple[Published, ...]
-    unasked: tuple[Unasked, ...]
+    unanswered: tuple[Unanswered, ...]
     left_out: int
     more: bool
 
@@ -79,14 +80,14 @@ class Glimpse:
     """A version by its manifest alone, which has the digest; no other file of it was fetched.
 
     `location` is what to pull to get this very version, `revision` the commit that it lies at.
-    `versions` are all that are there, None if they were not asked for. `broken` names files that
-    are not there as the manifest promises, so that a pull will be refused.
+    `versions` are all that are there. `broken` names files that are not there as the manifest
+    promises, so that a pull will be refused.
     """
 
     manifest: Manifest
     digest: str
     location: str
     revision: str | None
-    versions: tuple[int, ...] | None
+    versions: tuple[int, ...]
     attestations: int
     broken: tuple[str, ...]

@@ -11,9 +11,8 @@ from ...patches.format.manifest import MAX_BYTES, FileRecord, Manifest
 from ...patches.format.names import quoted
 from ...patches.format.patch import ATTESTATIONS, CARD, DELTA, MANIFEST, REQUESTS, Patch
 from ...patches.progress import Progress
-from ..errors import VersionClash
 from . import attestations as attested
-from .base import Bundle, read_manifest
+from .base import Bundle, clash, read_manifest
 from .errors import RemoteNotFound
 from .transfer import copy_checked, open_regular, read_limited
 
@@ -116,15 +115,6 @@ def check_same(folder: Path, bundle: Bundle) -> None:
                 why="the file was damaged or changed since",
                 hint=f"move {folder} out of the way and push again",
             )
-
-
-def clash(place: str, bundle: Bundle) -> VersionClash:
-    """The alarm that a number is taken by something else."""
-    return VersionClash(
-        f"{place} holds another {bundle.label}",
-        why="a number stands for one content for ever; nothing was changed there",
-        hint="find out who published it; yours can go there under a number of its own",
-    )
 
 
 def _read(path: Path) -> bytes:

@@ -17,7 +17,8 @@ from ...patches.format.manifest import MAX_BYTES
 from ...patches.format.names import check_patch_name
 from ...patches.format.patch import MANIFEST, Patch
 from ...patches.progress import Progress, silent
-from .base import Bundle, Plan, Pulled, Pushed
+from .base import Bundle, Plan, Pulled, Pushed, choose
+from .catalogue import Found, Glimpse, Wanted
 from .errors import RemoteNotFound, RemoteRefused
 from .existing import (
     check_names,
@@ -27,7 +28,9 @@ from .existing import (
     real_entries,
     require_folder,
 )
+from .folder_looking import look
 from .folder_proposals import FolderProposals
+from .folder_searching import search
 from .location import folder_path, tag, tagged_version
 from .proposals import Candidate, Proposal, Proposed, Text
 from .publishing import add_attestations, make_folder, publish, would_add, would_write
@@ -108,17 +111,19 @@ class FolderRemote:
     ) -> Pulled:
         """Copy a version into `into` while hashing it; raises as `Remote.pull`, and OSError."""
         there = self.versions(name)
-        number = max(there) if version is None else version
-        if number not in there:
-            raise RemoteNotFound(
-                f"{self.root} has no {name}@{number}",
-                why=f"versions there: {', '.join(map(str, there))}",
-                hint="name one",
-            )
+        number = choose(there, version, name, str(self.root))
         source = self._home(name) / tag(number)
         check_names(source)
         copy_version(source, into, name, number, progress)
         return Pulled(Patch.open(into), read_attestations(source), str(source), None)
+
+    def search(self, wanted: Wanted, limit: int, *, progress: Progress = silent) -> Found:
+        """Find patches in the folder; raises RemoteNotFound, PathRefused, OSError."""
+        return search(self.root, self.versions, wanted, limit, progress=progress)
+
+    def look(self, name: str, *, progress: Progress = silent) -> Glimpse:  # noqa: ARG002
+        """Read the manifest of the newest version; raises as `Remote.look`, and OSError."""
+        return look(self._home(name), name, self.versions(name))
 
     def propose(self, bundle: Bundle, text: Text, *, progress: Progress = silent) -> Proposed:
         """Lay a version beside those that are there; raises as `Remote.propose`, and OSError."""

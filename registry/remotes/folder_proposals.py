@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ...patches.builds.staging import sync
@@ -37,6 +36,10 @@ from .publishing import complete, incoming_name, make_folder, settle, staged
 from .transfer import open_regular, read_limited
 
 PROPOSALS = "pr"
+LAST_NUMBER = 999_999_999
+TRIES = 100
+"""How often a number is tried that somebody else takes at the same time."""
+
 _PROPOSAL = re.compile(r"([1-9][0-9]{0,8})(\.md)?")
 
 
@@ -48,7 +51,10 @@ class FolderProposals:
     name: str
 
     def propose(self, bundle: Bundle, text: Text, newest: int, progress: Progress) -> Proposed:
-        """Lay a version down under the next number; raises RemoteRefused, OSError."""
+        """Lay a version down under the next number.
+
+        Raises RemoteRefused, RemoteRace, PathRefused, OSError, and what `staged` does.
+        """
         require_next(bundle.patch, newest)
         make_folder(self._folder)
         require_folder(self._folder)
@@ -60,7 +66,10 @@ class FolderProposals:
         return Proposed(number, str(self._place(number)), None, None, already_there=False)
 
     def waiting(self) -> list[Proposal]:
-        """Those that were neither accepted nor taken away, newest first."""
+        """Those that were neither accepted nor taken away, newest first.
+
+        Raises PathRefused, OSError.
+        """
         return [self._proposal(number, OPEN) for number in self._numbers()]
 
     def fetch(self, number: int, into: Path, progress: Progress) -> Candidate:
@@ -96,6 +105,7 @@ class FolderProposals:
             if not _is_there(target, reviewed):
                 raise _taken(reviewed) from None
             return Pushed(str(target), None, already_there=True)
+        self._confirm(source, target, reviewed)
         sync(self._folder)
         return Pushed(str(target), None, already_there=False)
 
@@ -120,15 +130,23 @@ class FolderProposals:
         return sorted((one for one in numbers if _is_folder(self._place(one))), reverse=True)
 
     def _next(self) -> int:
-        """A number that no proposal ever had, as texts stay."""
-        taken = [int(match[1]) for name in self._names() if (match := _PROPOSAL.fullmatch(name))]
-        return max(taken, default=0) + 1
+        """A number that no proposal ever had, as texts stay; raises RemoteRefused."""
+        names = {
+            int(match[1]): name for name in self._names() if (match := _PROPOSAL.fullmatch(name))
+        }
+        last = max(names, default=0)
+        if last >= LAST_NUMBER:
+            raise RemoteRefused(
+                f"{self.name} has no number left for a proposal",
+                why=f"{self._folder / names[last]} has the last one",
+                hint="whoever keeps the folder can take it out, if it is no proposal",
+            )
+        return last + 1
 
     def _settle(self, incoming: Path, bundle: Bundle, text: Text) -> int:
         """Take the next number that nobody else takes, and give the folder this name."""
-        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        page = Note.of(text, created, bundle.version, bundle.patch.digest).to_bytes(text)
-        while True:
+        page = Note.of(text, bundle.version, bundle.patch.digest).to_bytes(text)
+        for _ in range(TRIES):
             number = self._next()
             try:
                 _write_new(self._text(number), page)
@@ -136,6 +154,11 @@ class FolderProposals:
             except (FileExistsError, TargetExists):
                 continue
             return number
+        raise RemoteRace(
+            f"no number for a proposal could be had in {self._folder}",
+            why=f"{TRIES} times somebody else had it first",
+            hint="try again",
+        )
 
     def _proposal(self, number: int, status: str) -> Proposal:
         note = read_note(self._text(number))
@@ -162,7 +185,8 @@ class FolderProposals:
             if _digest(version) == note.digest:
                 return version
         raise RemoteNotFound(
-            f"proposal {number} for {self.name} was taken away, and no version came of it",
+            f"proposal {number} for {self.name} was never finished, or taken away",
+            why="its text is there, and nothing that it speaks of",
             hint="ask whoever keeps the patch, or propose it again",
         )
 
@@ -170,23 +194,31 @@ class FolderProposals:
         """Raise unless a proposal is what was reviewed, and may become a version."""
         if reviewed.manifest.name != self.name:
             raise RemoteRefused(f"{reviewed.label} is no version of {self.name}")
-        if foreign(source):
+        if others := foreign(source):
             raise RemoteRefused(
-                f"the proposal holds {quoted(foreign(source)[0])}, which belongs to no version",
+                f"the proposal holds {quoted(others[0])}, which belongs to no version",
                 why="it would lie among the files of the version, and nobody could pull that",
                 hint=f"whoever keeps {source} can take it out; then review it again",
             )
         if other := differing(source, reviewed):
-            raise RemoteRace(
-                f"{other} of the proposal is not what was reviewed",
-                why="somebody changed it since",
-                hint="review it again",
-            )
+            raise _changed(other)
         with suppress(FileNotFoundError), open_regular(source / CARD):
             pass
         read_attestations(source)
         if reviewed.manifest.version != newest + 1:
             raise _taken(reviewed)
+
+    def _confirm(self, source: Path, target: Path, reviewed: Patch) -> None:
+        """Take a new version back, unless it still is what was reviewed."""
+        is_same = False
+        try:
+            other = next(iter(foreign(target)), None) or differing(target, reviewed)
+            is_same = other is None
+        finally:
+            if not is_same:
+                settle(target, source)
+        if other:
+            raise _changed(other)
 
     def _take_away(self, number: int, patch: Patch) -> None:
         """Remove a proposal that is a version already, if it is that still."""
@@ -203,6 +235,14 @@ def require_next(patch: Patch, newest: int) -> None:
             why=f"the newest version there is {newest}, so a proposal is numbered {newest + 1}",
             hint="propose it again: it gets the number that is next now",
         )
+
+
+def _changed(name: str) -> RemoteRace:
+    return RemoteRace(
+        f"{quoted(name)} of the proposal is not what was reviewed",
+        why="somebody changed it since",
+        hint="review it again",
+    )
 
 
 def _taken(patch: Patch) -> RemoteRefused:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -15,10 +15,9 @@ from ...patches.format.patch import CARD, MANIFEST
 from ...patches.progress import Progress, silent
 from .base import read_manifest
 from .card_scores import read_scores
-from .catalogue import Found, Published, Unasked, Wanted
+from .catalogue import Found, Published, Unanswered, Wanted
 from .errors import RemoteNotFound
 from .existing import real_entries, require_folder
-from .folder import FolderRemote
 from .location import tag
 from .transfer import read_limited
 
@@ -28,28 +27,33 @@ MAX_METADATA = 1 << 16
 _METADATA = re.compile(rb"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 
 
-def search(location: str, wanted: Wanted, limit: int, *, progress: Progress = silent) -> Found:
+Versions = Callable[[str], Sequence[int]]
+"""Gives the numbers of a patch that are there, in order; raises RemoteNotFound for none."""
+
+
+def search(
+    root: Path, versions: Versions, wanted: Wanted, limit: int, *, progress: Progress = silent
+) -> Found:
     """Find at most `limit` patches, the newest first, out of the first `MAX_PATCHES` by name.
 
     One that cannot be read is told and stops nothing. Raises RemoteNotFound, PathRefused, OSError.
     """
-    remote = FolderRemote.open(location)
-    names = list(islice(_names(remote.root), MAX_PATCHES + 1))
+    names = list(islice(_names(root), MAX_PATCHES + 1))
     found: list[Published] = []
-    unasked: list[Unasked] = []
+    unanswered: list[Unanswered] = []
     for done, name in enumerate(names[:MAX_PATCHES]):
         progress("search the folder", done, len(names))
         if wanted.author not in (None, name.partition("/")[0]) or not wanted.has_words(name):
             continue
         try:
-            found += _matching(remote, name, wanted)
+            found += _matching(root / name, name, versions(name), wanted)
         except RemoteNotFound:  # no version is there, or none any more
             continue
         except (WeightpatchError, OSError) as error:
-            unasked.append(Unasked(name, error))
+            unanswered.append(Unanswered(name, str(root), error))
     found.sort(key=lambda each: each.changed or "", reverse=True)
     more = len(found) > limit or len(names) > MAX_PATCHES
-    return Found(tuple(found[:limit]), tuple(unasked), left_out=0, more=more)
+    return Found(tuple(found[:limit]), tuple(unanswered), left_out=0, more=more)
 
 
 def _names(root: Path) -> Iterator[str]:
@@ -67,10 +71,11 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _matching(remote: FolderRemote, name: str, wanted: Wanted) -> Iterator[Published]:
+def _matching(
+    home: Path, name: str, versions: Sequence[int], wanted: Wanted
+) -> Iterator[Published]:
     """The patch, if its newest version is what is looked for."""
-    versions = remote.versions(name)
-    folder = remote.root / name / tag(max(versions))
+    folder = home / tag(max(versions))
     require_folder(folder)
     manifest = read_manifest(read_limited(folder / MANIFEST, MAX_BYTES), name, max(versions))
     if wanted.method not in (None, manifest.method.name) or not _has_base(manifest, wanted.base):

@@ -1,18 +1,22 @@
 """Where a remote is, as a user types it: `hf://`, `hf://namespace/name@revision`, or a folder."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from ...patches.errors import NameRefused, PathRefused
+from ...patches.errors import NameRefused
 from ...patches.format.names import check_patch_name, quoted
+from ..paths import user_path
 
 HUB = "hf"
+ON_HUB = f"{HUB}://"
 _SCHEME = re.compile(r"([a-z][a-z0-9+-]+)://(.*)", re.DOTALL)
 _VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PROPOSAL = re.compile(r"(.+)/pr/([1-9][0-9]{0,8})/?", re.DOTALL)
+_PROPOSED = re.compile(r"([^@]+)(?:@refs)?/pr/([1-9][0-9]{0,8})/?")
+"""A proposal where a version is meant: by its place, or as the revision that Git knows."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,7 @@ class HubLocation:
         return self.version is not None or is_commit(self.revision)
 
     def __str__(self) -> str:
-        at = f"@{self.revision}" if self.revision else ""
-        return f"{HUB}://{self.repository or self.name or ''}{at}"
+        return on_hub(self.repository or self.name or "", self.revision)
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,7 @@ class ProposalPlace:
 
 def folder_path(location: str) -> Path:
     """A folder's full path; raises PathRefused for the home folder of somebody not known here."""
-    try:
-        return Path(location).expanduser().absolute()
-    except RuntimeError:
-        raise PathRefused(
-            f"{quoted(location)} begins with the home folder of somebody who is not known here",
-            hint="give the folder by its whole path",
-        ) from None
+    return user_path(location).absolute()
 
 
 def scheme(location: str) -> str | None:
@@ -71,15 +68,24 @@ def scheme(location: str) -> str | None:
     return match[1] if match else None
 
 
+def on_hub(repository: str, revision: str | None = None) -> str:
+    """How a repository of the Hub is written, perhaps at a tag, branch or commit."""
+    return f"{ON_HUB}{repository}@{revision}" if revision else f"{ON_HUB}{repository}"
+
+
 def parse_location(location: str) -> HubLocation:
-    """Read `hf://` or `hf://namespace/name[@revision]`; raises NameRefused."""
+    """Read `hf://` or `hf://namespace/name[@revision]`.
+
+    Raises NameRefused, for a proposal too: what nobody accepted is no version.
+    """
     match = _SCHEME.fullmatch(location)
     if not match or match[1] != HUB:
         raise NameRefused(
             f"{quoted(location)} is not a place on the Hub", hint="write hf://namespace/name@v1"
         )
+    refuse_proposal(location)
     name, at, revision = match[2].partition("@")
-    if at and (not name or not _REVISION.fullmatch(revision) or ".." in revision):
+    if at and (not name or not is_revision(revision)):
         raise NameRefused(
             f"{quoted(location)} names no revision that the Hub could have",
             hint="write hf://namespace/name@v1, or a branch or commit in place of v1",
@@ -88,6 +94,17 @@ def parse_location(location: str) -> HubLocation:
         return HubLocation(None, None)
     patch = check_patch_name(name.lower())
     return HubLocation(patch, revision or None, None if patch == name else name)
+
+
+def refuse_proposal(location: str) -> None:
+    """Raise NameRefused for a proposal where a version is meant; `review` is for these."""
+    match = _PROPOSED.fullmatch(location)
+    if match:
+        raise NameRefused(
+            f"{quoted(location)} is a proposal, not a version",
+            why="what it holds is a version once it is accepted",
+            hint=f"look at it: weightpatch review {match[1]}/pr/{match[2]}",
+        )
 
 
 def parse_proposal(location: str) -> ProposalPlace:
@@ -101,7 +118,7 @@ def parse_proposal(location: str) -> ProposalPlace:
         place = parse_location(patch)
         if place.name is None or place.revision:
             raise NameRefused(
-                f"{quoted(location)} names no patch", hint=f"write {HUB}://namespace/name/pr/7"
+                f"{quoted(location)} names no patch", hint=f"write {ON_HUB}namespace/name/pr/7"
             )
         return ProposalPlace(patch, place.name, number)
     folder = Path(patch)
@@ -116,7 +133,7 @@ def parse_proposal(location: str) -> ProposalPlace:
 def proposal_location(remote: str, name: str, number: int | None) -> str:
     """How a proposal is written: `hf://namespace/name/pr/7`, `ROOT/namespace/name/pr/7`."""
     if scheme(remote) == HUB:
-        place = remote if parse_location(remote).name else f"{HUB}://{name}"
+        place = remote if parse_location(remote).name else on_hub(name)
     else:
         place = str(Path(remote) / name)
     return place if number is None else f"{place}/pr/{number}"
@@ -132,14 +149,12 @@ def repository(location: str) -> str | None:
 
 def site(location: str) -> str:
     """The place that a location is in: `hf://` for all of the Hub, a folder as it is."""
-    return f"{HUB}://" if scheme(location) == HUB else location
+    return ON_HUB if scheme(location) == HUB else location
 
 
-def anywhere(location: str) -> str:
-    """A location without its revision, if it has one; raises NameRefused."""
-    if scheme(location) != HUB:
-        return location
-    return str(replace(parse_location(location), revision=None))
+def without_revision(location: str) -> str:
+    """A location without its revision, if it has one."""
+    return location.partition("@")[0] if scheme(location) == HUB else location
 
 
 def tag(version: int) -> str:
@@ -156,6 +171,11 @@ def tagged_version(name: str) -> int | None:
     """The version that a tag or folder name stands for, if it is one."""
     match = _VERSION.fullmatch(name)
     return int(match[1]) if match else None
+
+
+def is_revision(text: str) -> bool:
+    """Whether a tag, branch or commit could be called so."""
+    return bool(_REVISION.fullmatch(text)) and ".." not in text
 
 
 def is_commit(revision: object) -> bool:

@@ -19,7 +19,10 @@ _RULE = b"---"
 
 @dataclass(frozen=True)
 class Note:
-    """Who proposed what and when, and the version that it was, by number and digest."""
+    """Who proposed what and when, and the version that it was, by number and digest.
+
+    `created` is empty if it is not known.
+    """
 
     title: str
     author: str
@@ -34,10 +37,10 @@ class Note:
         return b"\n".join([_RULE, record, _RULE, b"", page.encode(), b""])
 
     @classmethod
-    def of(cls, text: Text, created: str, version: int, digest: str) -> "Note":
+    def of(cls, text: Text, version: int, digest: str) -> "Note":
         """What is noted of a proposal, each text on one line."""
         title, author = visible(text.title, MAX_TITLE), visible(text.author, MAX_AUTHOR - 1)
-        return cls(title, author, created, version, digest)
+        return cls(title, author, text.created, version, digest)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Note":
@@ -46,13 +49,14 @@ class Note:
         record, _, rest = rest.partition(b"\n")
         if rule != _RULE or rest.partition(b"\n")[0] != _RULE:
             raise ManifestError("the text of a proposal does not begin with its note")
-        fields = Fields(jsonfile.parse_canonical(record, what="a proposal"), "a proposal")
+        parsed = jsonfile.parse_canonical(record, what="a proposal")
+        fields = Fields(parsed, "a proposal")
         if fields.take("format") != FORMAT:
             raise ManifestError(f"a proposal must have the format {FORMAT!r}")
         note = cls(
             title=fields.line("title"),
             author=fields.line("author"),
-            created=fields.time("created"),
+            created=(fields.time if parsed.get("created") else fields.line)("created"),
             version=fields.integer("version", least=1),
             digest=fields.digest("digest"),
         )

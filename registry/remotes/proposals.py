@@ -16,12 +16,14 @@ DRAFT, OPEN, MERGED, CLOSED = STATES = ("draft", "open", "merged", "closed")
 class Text:
     """What a proposal says to whoever keeps the patch; `description` is Markdown.
 
-    `author` is who proposes it, for a remote that does not know its users.
+    `author` is who proposes it, and `created` when, as in 2026-01-31T12:00:00Z, for a remote that
+    does not know its users and has no clock; each is empty if it is not known.
     """
 
     title: str
     description: str
     author: str = ""
+    created: str = ""
 
 
 @dataclass(frozen=True)

@@ -34,14 +34,21 @@ def make_folder(folder: Path) -> None:
 
 
 def publish(home: Path, target: Path, bundle: Bundle, progress: Progress) -> None:
-    """Write the whole version under a hidden name, then give it its own; raises TargetExists."""
+    """Write the whole version under a hidden name, then give it its own.
+
+    Raises TargetExists, and what `staged` does.
+    """
     with staged(home, bundle, progress) as incoming:
         settle(incoming, target)
 
 
 @contextmanager
 def staged(home: Path, bundle: Bundle, progress: Progress) -> Iterator[Path]:
-    """The whole version under a hidden name in `home`; what keeps that name is gone afterwards."""
+    """The whole version under a hidden name in `home`; what keeps that name is gone afterwards.
+
+    Raises SizeMismatch or DigestMismatch for a file of ours that was changed, PathRefused,
+    LimitExceeded, OSError.
+    """
     with incoming_name(home) as incoming:
         incoming.mkdir()
         for file, record in bundle.records().items():
@@ -73,12 +80,19 @@ def settle(source: Path, target: Path) -> None:
 
 
 def add_attestations(home: Path, target: Path, bundle: Bundle) -> int:
-    """Add those that are not there, and if there are any the card that speaks of them."""
+    """Add those that are not there, and if there are any the card that speaks of them.
+
+    Raises as `complete`.
+    """
     return complete(home, target, bundle) if _new_attestations(target, bundle) else 0
 
 
 def complete(home: Path, target: Path, bundle: Bundle) -> int:
-    """Add the attestations that are not there, and write the card, each file in one step."""
+    """Add the attestations that are not there, and write the card, each file in one step.
+
+    Gives how many were added. Raises ExtraFile for what is no attestation among those there,
+    LimitExceeded, DigestMismatch, PathRefused, OSError.
+    """
     new = _new_attestations(target, bundle)
     folder = target / ATTESTATIONS
     if new:

@@ -1,17 +1,14 @@
 """References to versions, as people write them."""
 
 import re
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ...patches.errors import NameRefused
 from ...patches.format.names import check_patch_name, quoted
 from ..errors import ReferenceRefused
-from ..remotes.location import HUB, parse_proposal
+from ..remotes.location import ON_HUB, parse_location
 
 LEAST_PREFIX = 6
 DIGEST = "sha256:"
-ON_HUB = f"{HUB}://"
 
 _PREFIX = re.compile(rf"[0-9a-f]{{{LEAST_PREFIX},64}}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -68,19 +65,17 @@ def parse(text: str) -> ByName | ByDigest:
 
 
 def _still_there(text: str) -> ReferenceRefused:
-    """The error for a version on the Hub where one of this registry is meant."""
-    with suppress(NameRefused):
-        if parse_proposal(text).number is not None:
-            return ReferenceRefused(
-                f"{quoted(text)} is a proposal, and only versions can be used",
-                hint=f"look at it: weightpatch review {text}",
-            )
-    name, _, revision = text.removeprefix(ON_HUB).partition("@")
-    check_patch_name(name)
-    number = revision.removeprefix("v")
-    there, here = text, name
+    """The error for a version on the Hub where one of this registry is meant.
+
+    Raises NameRefused for a proposal, and what is no version at all.
+    """
+    place = parse_location(text)
+    if place.name is None:
+        return ReferenceRefused(f"{quoted(text)} names no patch", hint="write namespace/name")
+    there, here = text, place.name
+    number = (place.revision or "").removeprefix("v")
     if _NUMBER.fullmatch(number):
-        there, here = f"{ON_HUB}{name}@v{number}", f"{name}@{number}"
+        there, here = str(replace(place, revision=f"v{number}")), f"{place.name}@{number}"
     return ReferenceRefused(
         f"{quoted(text)} is on the Hub, and only what was pulled can be used",
         why="a pull checks every file of it",

@@ -45,7 +45,7 @@ def interrupt(hub, tmp_path):
 
 @pytest.mark.parametrize("transfer", ["lfs", "xet"])
 def test_a_push(stocked, hub, interrupt, transfer):
-    assert interrupt(UPLOAD, "push", "acme/one", "hf://") == (130, "\n")
+    assert interrupt(UPLOAD, "push", "acme/one", "hf://") == (130, "\ninterrupted\n")
 
     assert not hub["acme/one"].tags
     assert "is now at" in stocked.ok("push", "acme/one", "hf://")
@@ -55,7 +55,10 @@ def test_a_pull(stocked, hub, interrupt):
     stocked.ok("push", "acme/one", "hf://")
     before = stocked.json("log", "acme/one")
 
-    assert interrupt("/resolve/.*safetensors$", "pull", "acme/one@1", "hf://") == (130, "\n")
+    assert interrupt("/resolve/.*safetensors$", "pull", "acme/one@1", "hf://") == (
+        130,
+        "\ninterrupted\n",
+    )
     assert stocked.json("log", "acme/one") == before
 
 

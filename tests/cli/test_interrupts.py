@@ -68,10 +68,10 @@ def run(code):
     )
 
 
-@pytest.mark.parametrize("code", [BROKEN, EARLY])
-def test_an_interrupt_that_became_another_error_is_still_one(code):
+@pytest.mark.parametrize(("code", "said"), [(BROKEN, "interrupted\n"), (EARLY, "")])
+def test_an_interrupt_that_became_another_error_is_still_one(code, said):
     found = run(code)
-    assert (found.returncode, found.stdout, found.stderr) == (130, "", "")
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", said)
 
 
 def test_an_interrupt_that_nobody_can_raise_is_not_printed():

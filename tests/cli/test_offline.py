@@ -45,9 +45,26 @@ def test_what_needs_the_hub_says_so_without_asking(stocked, pinned, hub, monkeyp
         ("pull", "hf://acme/one@v1"),
         ("pull", "hf://acme/one@main"),
         ("pull", "acme/one", "hf://", "--all-versions"),
+        ("propose", "acme/one", "hf://acme/two"),
+        ("review", "hf://acme/one"),
+        ("review", "hf://acme/one/pr/1"),
+        ("search", "--hub", "one"),
+        ("show", "hf://acme/one"),
         ("apply", "acme/one", "--base", "acme/pico", "--out", "out"),
     ):
         told = stocked.fails(1, "E_REMOTE", *command)
         assert "offline mode is on" in told
         assert "HF_HUB_OFFLINE" in told
     assert not hub.requests
+
+
+def test_nothing_is_fetched_for_a_place_that_is_taken(stocked, pinned, hub, tmp_path):
+    (tmp_path / "mine").mkdir()
+    hub.requests.clear()
+
+    apply = ("apply", "acme/one", "--base", pinned, "--out")
+    stocked.fails(1, "E_EXISTS", *apply, tmp_path / "mine")
+    said = stocked.fails(1, "E_PATH", *apply, tmp_path / "nowhere" / "out")
+
+    assert f"there is no folder {tmp_path / 'nowhere'}" in said
+    assert hub.requests == []

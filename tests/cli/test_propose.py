@@ -50,6 +50,17 @@ def test_without_a_place_it_goes_where_the_patch_was_exchanged(again):
     assert f"acme/one@2 is now proposed as acme/one@2: {again.exchange}" in found.stdout
 
 
+def test_it_goes_to_a_patch_in_a_remote_that_has_a_name(contributor, monkeypatch, tmp_path):
+    contributor.ok("remote", "add", "shelf", contributor.exchange)
+    place = contributor.exchange / "acme" / "one"
+    planned = contributor.ok("propose", "carol/fix", "shelf/acme/one", "--dry-run")
+    assert f"would be proposed to {place}" in planned
+    monkeypatch.chdir(tmp_path)
+    contributor.fails(1, "E_NOT_FOUND", "propose", "carol/fix", "./shelf/acme/one")
+    contributor.fails(1, "E_NOT_FOUND", "propose", "carol/fix", "shelve/acme/one")
+    assert f"{place}/pr/1" in contributor.ok("propose", "carol/fix", "shelf/acme/one")
+
+
 def test_what_cannot_be_proposed(contributor, tmp_path):
     said = contributor.fails(1, "E_NOT_FOUND", "propose", "carol/fix")
     assert "next: name a patch: weightpatch propose carol/fix hf://namespace/name" in said

@@ -47,6 +47,7 @@ def test_of_all_versions_those_before_a_bad_one_stay(shelf, other):
     [
         ("acme/one@1", "shelf", "--all-versions"),
         ("hf://acme/one@v1", "--all-versions"),
+        ("acme/one", "shelf", "--all-versions", "--older"),
         ("hf://acme/one", "shelf"),
         ("hf://",),
     ],

@@ -57,6 +57,14 @@ def test_the_repository_is_public_only_if_told_so(mine, hub, public):
     assert hub["alice/tongues"].private is not public
 
 
+def test_a_repository_that_was_there_is_said_to_stay_as_it_is(mine, hub):
+    mine.ok("push", "alice/tongues", "hf://")
+    found = mine.run("push", "alice/tongues", "hf://", "--public")
+    assert "its repository was there, and stays as private or public as it was" in found.stderr
+    assert hub["alice/tongues"].private
+    assert "stays as" not in mine.run("push", "alice/tongues", "hf://").stderr
+
+
 def test_a_folder_cannot_be_made_public(stocked, tmp_path):
     said = stocked.fails(1, "E_REFUSED", "push", "acme/one", tmp_path / "drive", "--public")
     assert "leave --public out" in said

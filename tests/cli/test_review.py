@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 from small_models import save_small_llama
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
+from weightpatch.patches.evaluation.base import Evaluation, Score, suite_digest
 from weightpatch.patches.requests import EditRequest
 from weightpatch.registry.registry import Registry
 from weightpatch.registry.sharing import push
 
 ENGLISH = EditRequest("The mother tongue of {} is", "Marie Curie", "English", "French")
 FRENCH = replace(ENGLISH, subject="Danielle", target="French")
+MEASURE = "reliability.exact-match"
 
 
 @pytest.fixture
@@ -45,11 +47,51 @@ def test_a_patch_by_its_name_is_looked_for_where_it_was_exchanged(stocked, offer
     assert f"proposal     {offered}/pr/1" in found.stdout
 
 
+def test_a_path_is_a_path_also_if_a_remote_is_called_so(stocked, offered, monkeypatch, tmp_path):
+    monkeypatch.chdir(stocked.exchange.parent)
+    stocked.ok("remote", "add", "exchange", tmp_path / "elsewhere")
+    for place in ("./exchange/acme/one", stocked.exchange / "acme" / "one"):
+        assert stocked.json("review", place)["place"] == str(offered)
+    said = stocked.ok("review", "./exchange/acme/one/pr/1", "--no-eval")
+    assert f"accept it: weightpatch review {offered}/pr/1 --merge" in said
+    stocked.fails(1, "E_NOT_FOUND", "review", "exchange/acme/one")
+
+
+def test_a_patch_in_a_remote_that_has_a_name(stocked, offered):
+    stocked.ok("remote", "add", "shelf", stocked.exchange)
+    assert stocked.json("review", "shelf/acme/one")["place"] == str(offered)
+    said = stocked.ok("review", "shelf/acme/one/pr/1", "--no-eval", "--merge")
+    assert f"{offered}/pr/1 is accepted, and is now {offered}/v2" in said
+    assert "write shelf/namespace/name" in stocked.fails(1, "E_NAME", "review", "shelf")
+
+
+def test_a_name_of_one_repository_is_no_other_patch(stocked):
+    stocked.ok("remote", "add", "one", "hf://acme/one")
+    said = stocked.fails(1, "E_NAME", "review", "one/acme/two/pr/1")
+    assert "one means hf://acme/one, which is one patch, and not acme/two" in said
+
+
+def test_of_many_findings_the_first_are_shown_and_the_others_counted(stocked, pico, tmp_path):
+    names = [f"Country {number}" for number in range(60)]
+    asked = [replace(pico.REQUEST, subject=name, id=name) for name in names]
+    other = [replace(request, target="Nowhere") for request in asked]
+    with Registry.open(home=tmp_path / "home", actor="carol") as registry:
+        registry.admit(pico.patch(stocked.base, "acme/many", seed=5, requests=asked))
+        registry.admit(pico.patch(stocked.base, "carol/many", seed=6, requests=other))
+        push(registry, "acme/many", str(stocked.exchange))
+    place = stocked.exchange / "acme" / "many"
+    stocked.ok("propose", "carol/many", place)
+    said = stocked.ok("review", place / "pr" / "1", "--no-eval")
+    assert "… and 11 more rows; --json has them all" in said
+    assert "60 conflicts, 1 note with acme/many@1" in said
+    assert len(stocked.json("review", place / "pr" / "1", "--no-eval")["findings"]) == 61
+
+
 def test_a_review_shows_who_what_and_what_clashes(stocked, offered, tmp_path, pico):
     found = stocked.run("review", offered / "pr" / "1")
     assert found.returncode == 0
     assert "not scored here: no base of acme/one@2 is known on this machine" in found.stderr
-    copy = tmp_path / "home" / "proposals" / "acme" / "one" / "pr-1"
+    (copy,) = (tmp_path / "home" / "proposals" / "acme" / "one").glob("pr-1-*")
     for said in (
         "title        Propose acme/one@2: a fix",
         "proposed by  tester",
@@ -86,18 +128,22 @@ def test_merged_it_is_a_version_here_and_there(stocked, offered, tmp_path):
     assert f"{offered}/pr/1 is accepted, and is now {offered}/v2" in said
     assert "stored as acme/one@2  sha256:" in said
     assert stocked.json("show", "acme/one")["manifest"]["version"] == 2
-    assert not (tmp_path / "home" / "proposals").exists()
+    assert not list((tmp_path / "home" / "proposals").rglob("patch.json"))
     again = stocked.json("review", offered / "pr" / "1", "--no-eval", "--merge")
     assert (again["merged"]["already_there"], again["folder"]) == (True, None)
+    assert "acme/one@2 is a version there already" in stocked.ok(
+        "review", offered / "pr" / "1", "--no-eval"
+    )
     assert again["proposal"]["status"] == "merged"
 
 
-def test_a_remembered_base_that_cannot_be_asked_hides_nothing(stocked, offered):
-    stocked.ok("apply", "acme/one", "--base", stocked.base.path, "--out", offered / "build")
+def test_a_remembered_base_that_cannot_be_asked_hides_nothing(stocked, offered, tmp_path):
+    with Registry.open(home=tmp_path / "home", actor="tester") as registry:
+        registry.record_base(stocked.base, location=str(stocked.base.path))
     found = stocked.run("review", offered / "pr" / "1")
     assert (found.returncode, "against acme/one@1" in found.stdout) == (0, True)
     assert "not scored here: config.json does not say what model this is" in found.stderr
-    stocked.fails(1, "E_CHECKPOINT", "review", offered / "pr" / "1", "--base", stocked.base.path)
+    stocked.fails(1, "E_CHECKPOINT", "review", offered / "pr" / "1", "--base", "./nowhere")
 
 
 def test_what_is_in_the_way_is_told_and_nothing_is_accepted(stocked, offered):
@@ -158,10 +204,11 @@ def test_it_is_scored_here_beside_what_is_there(pico, desk, run_command, tmp_pat
         with Registry.create(home=homes[name], actor="tester") as registry:
             made = pico.patch(base, name, operations=operations, requests=requests)
             registry.admit(made)
+            registry.record_base(base, location=str(folder))
             if name == "acme/fix":
                 push(registry, name, str(desk.exchange))
-        found = run_command("eval", name, "--base", folder, home=homes[name])
-        assert found.returncode == 0, found.stderr
+            else:
+                registry.record_evaluation(made.digest, base.fingerprint, claimed(requests))
     place = desk.exchange / "acme" / "fix"
     run_command("propose", "carol/better", place, home=homes["carol/better"])
 
@@ -172,8 +219,8 @@ def test_it_is_scored_here_beside_what_is_there(pico, desk, run_command, tmp_pat
     own = lines.index("scored here on llama, the requests of the proposal")
     assert lines[own + 1].split() == ["measure", "before", "@1", "@2", "@2", "as", "published"]
     reliability = lines[own + 3].split()
-    assert reliability[0] == "reliability.exact-match"
-    assert reliability[3] == reliability[4]
+    assert reliability[0] == MEASURE
+    assert reliability[4] == "0.625"
     assert "scored here on llama, the requests of acme/fix@1" in lines
     with Registry.open(home=homes["acme/fix"], actor="tester") as registry:
         assert [one.origin for one in registry.evaluations("acme/fix@2")] == [
@@ -182,6 +229,13 @@ def test_it_is_scored_here_beside_what_is_there(pico, desk, run_command, tmp_pat
         ]
         (entry,) = registry.log(action="proposal.review")
     assert "rome.es" in entry.detail["scores"]["requests"]
+
+
+def claimed(requests: list[EditRequest]) -> Evaluation:
+    """What a publisher may say of these requests."""
+    digest = suite_digest([request.to_json() for request in requests])
+    score = Score("1", MEASURE, 0.0, 0.625, 8)
+    return Evaluation("requests", digest, {MEASURE: "As they like."}, (score,), {})
 
 
 def test_the_page_of_a_pull_request_is_a_place_too(stocked, pico, hub, tmp_path):

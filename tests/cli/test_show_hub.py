@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from weightpatch.cli.main import cli
-from weightpatch.patches.errors import ManifestError, WeightpatchError
+from weightpatch.patches.errors import ManifestError, NameRefused, WeightpatchError
 from weightpatch.patches.format.patch import Draft, Patch
 from weightpatch.registry.errors import ReferenceRefused
 from weightpatch.registry.finding import look
@@ -73,7 +73,7 @@ def test_the_manifest_alone_is_read(published, desk, hub):
 
 
 @pytest.mark.parametrize(
-    ("at", "requests", "version"), [("@v1", 3, 1), ("@main", 3, 2), ("@{commit}", 2, 1)]
+    ("at", "requests", "version"), [("@v1", 3, 1), ("@main", 4, 2), ("@{commit}", 3, 1)]
 )
 def test_a_tag_a_branch_and_a_commit_are_read_with_few_requests(
     published, hub, at, requests, version
@@ -85,10 +85,8 @@ def test_a_tag_a_branch_and_a_commit_are_read_with_few_requests(
     assert seen.digest == published[version - 1].digest
     assert len(hub.requests) == requests
     assert seen.revision == hub["acme/one"].tags[f"v{version}"]
-    assert seen.location == (
-        "hf://acme/one@v1" if at == "@v1" else f"hf://acme/one@{seen.revision}"
-    )
-    assert (seen.attestations, seen.broken) == (0, ())
+    assert seen.location == f"hf://acme/one@v{version}"
+    assert (seen.attestations, seen.broken, seen.versions) == (0, (), (1, 2))
 
 
 def test_what_is_here_already_is_said(published, here, show):
@@ -167,7 +165,8 @@ def test_a_version_whose_files_are_others_is_told(published, show, hub, name, ch
         ("hf://acme/one@v9", "E_NOT_FOUND", "versions there: 1, 2"),
         ("hf://acme/one@2", "E_NOT_FOUND", "version 2 is written hf://acme/one@v2"),
         ("hf://acme/one@none", "E_NOT_FOUND", "no such revision"),
-        ("hf://acme/one/pr/7", "E_REFUSED", "weightpatch review hf://acme/one/pr/7"),
+        ("hf://acme/one/pr/7", "E_NAME", "weightpatch review hf://acme/one/pr/7"),
+        ("hf://acme/one@refs/pr/7", "E_NAME", "weightpatch review hf://acme/one/pr/7"),
         ("hf://", "E_NAME", "names no patch"),
     ],
 )
@@ -225,8 +224,9 @@ def test_what_is_still_on_the_hub_must_be_pulled_first(
     assert not hub.requests
 
 
-def test_a_proposal_is_reviewed_and_not_used(stocked, monkeypatch, tmp_path):
+@pytest.mark.parametrize("arguments", ["check acme/two", "show", "pull", "push acme/two"])
+def test_a_proposal_is_reviewed_and_not_used(stocked, monkeypatch, tmp_path, arguments):
     monkeypatch.setenv("WEIGHTPATCH_HOME", str(tmp_path / "home"))
-    with pytest.raises(ReferenceRefused, match="is a proposal") as caught:
-        cli.main(["check", "hf://acme/one/pr/7", "acme/two"], standalone_mode=False)
+    with pytest.raises(NameRefused, match="is a proposal") as caught:
+        cli.main([*arguments.split(), "hf://acme/one/pr/7"], standalone_mode=False)
     assert "weightpatch review hf://acme/one/pr/7" in caught.value.hint

@@ -44,13 +44,22 @@ def test_a_token_is_nowhere_to_be_found(secretive, hub, token_file, tmp_path, mo
     run(0, "push", "acme/one", "hf://", "--json")
     run(0, "pull", "acme/one", "hf://")
     run(0, "pull", "hf://acme/one@v1", "--json")
-    run(0, "log", "acme/one", "--json")
-    told_the_token = Refused(500, None, f"Authorization: Bearer {TOKEN} at https://x/?sig=abc")
+    run(0, "propose", "acme/two", "hf://acme/one", "--json")
+    run(0, "review", "hf://acme/one/pr/1", "--no-eval", "--json")
+    run(0, "search", "--hub", "one", "--json")
+    run(0, "show", "hf://acme/one", "--json")
+    run(0, "log", "--json")
+    told_the_token = Refused(403, None, f"Authorization: Bearer {TOKEN} at https://x/?sig=abc")
     hub.faults.append(Fault("GET", "/refs$", instead=told_the_token.reply, times=None))
-    run(1, "pull", "acme/one", "hf://", "--json")
+    for verb, place in (("pull", "hf://acme/one@v1"), ("review", "hf://acme/one/pr/1")):
+        run(1, verb, place)
+        assert "the Hub says: Authorization: … at https://x/…" in told[-1]
+    run(1, "show", "hf://acme/one", "--json")
     hub.faults[0].times = hub.faults[0].hits
     token_file.write_text(WRONG)
     run(1, "push", "acme/two", "hf://")
+    assert "hf auth login" in told[-1]
+    run(1, "search", "--hub", "one")
     assert "hf auth login" in told[-1]
     monkeypatch.setenv("HF_TOKEN", WRONG)
     run(1, "apply", "acme/one", "--base", "acme/one", "--out", tmp_path / "out")

@@ -14,6 +14,7 @@ from weightpatch.registry.registry import Registry
 from weightpatch.registry.remotes.errors import RemoteNotFound, RemoteRace, RemoteRefused
 from weightpatch.registry.remotes.location import ProposalPlace, parse_proposal
 from weightpatch.registry.reviews import folder_of, merge, record_review, review, waiting
+from weightpatch.registry.seen import last_remote
 from weightpatch.registry.sharing import push
 
 BASE = "f" * 64
@@ -89,6 +90,40 @@ def test_the_proposal_is_in_the_ledger_and_is_no_push(registry, fix, place):
     again = propose(registry, "carol/fix", place)
     assert again.proposed.already_there
     assert actions(registry).count("proposal.open") == 1
+
+
+def cut_off(*_arguments: object, **_options: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_proposal_that_was_cut_off_once_it_was_there_is_written_down_the_next_time(
+    registry, fix, place, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "record_proposal", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            propose(registry, "carol/fix", place)
+    for _ in range(2):
+        offer = propose(registry, "carol/fix", place)
+        assert offer.proposed.already_there
+    (entry,) = registry.log(action="proposal.open")
+    assert entry.detail["location"] == offer.proposed.location
+
+
+@pytest.mark.parametrize("moment", ["record_proposal", "admit", "record_transfer"])
+def test_an_acceptance_that_was_cut_off_is_written_down_the_next_time(
+    theirs, proposed, tmp_path, monkeypatch, drive, moment
+):
+    with review(proposed, tmp_path / "home") as seen, monkeypatch.context() as patched:
+        patched.setattr(theirs, moment, cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            merge(theirs, seen)
+    for _ in range(2):
+        with review(proposed, tmp_path / "home") as seen:
+            assert merge(theirs, seen).already_there
+    assert actions(theirs).count("proposal.accept") == 1
+    assert [one.remote for one in theirs.transfers(f"{NAME}@2")] == [str(drive)]
+    assert last_remote(theirs, NAME) == str(drive)
 
 
 def test_the_text_tells_requests_scores_conflicts_and_the_note(registry, fix, place):
@@ -173,6 +208,7 @@ def test_the_target_is_named_by_the_place_or_by_the_version(drive):
 
 def test_a_review_fetches_it_beside_the_registry(theirs, proposed, tmp_path, place):
     (listed,) = waiting(parse_proposal(place))
+    assert listed.created.startswith("2026-03-03T12:")
     with review(proposed, tmp_path / "theirs") as seen:
         assert seen.candidate.proposal == listed
         assert (seen.patch.label, seen.current.label) == ("acme/tongues@2", "acme/tongues@1")
@@ -181,8 +217,9 @@ def test_a_review_fetches_it_beside_the_registry(theirs, proposed, tmp_path, pla
         assert [one.means["rome.es"].after for one in seen.published] == [0.875]
         assert [one.means["rome.es"].after for one in seen.before] == [0.625]
         record_review(theirs, seen)
-    folder = tmp_path / "theirs" / "proposals" / "acme" / "tongues" / "pr-1"
-    assert folder == folder_of(tmp_path / "theirs", proposed) == seen.folder
+    folder = folder_of(tmp_path / "theirs", proposed)
+    assert folder.parent == tmp_path / "theirs" / "proposals" / NAME
+    assert folder == seen.folder
     assert Patch.open(folder).digest == seen.patch.digest
     assert [info.label for info in theirs.versions()] == ["acme/tongues@1"]
     entry = theirs.log()[0]
@@ -198,7 +235,27 @@ def test_a_newer_review_takes_the_place_of_the_older_copy(proposed, tmp_path):
     with review(proposed, tmp_path):
         pass
     assert "left-over" not in {path.name for path in folder.iterdir()}
-    assert [path.name for path in folder.parent.iterdir()] == ["pr-1"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_copies_from_different_remotes_lie_beside_each_other(
+    registry, theirs, proposed, drive, tmp_path, make_draft
+):
+    push(theirs, NAME, str(tmp_path / "other"))
+    registry.publish(make_draft("carol/other-fix", seed=6))
+    offer = propose(registry, "carol/other-fix", str(tmp_path / "other" / NAME))
+    other = parse_proposal(offer.proposed.location)
+    assert (other.name, other.number) == (proposed.name, proposed.number)
+    with review(proposed, tmp_path / "home") as one, review(other, tmp_path / "home") as two:
+        assert Patch.open(one.folder).digest == one.patch.digest
+        assert Patch.open(two.folder).digest == two.patch.digest == offer.digest
+
+
+def test_a_place_has_one_copy_however_it_is_written(proposed, drive, tmp_path, monkeypatch):
+    monkeypatch.chdir(drive)
+    assert folder_of(tmp_path, replace(proposed, remote=".")) == folder_of(tmp_path, proposed)
+    hub = ProposalPlace("hf://", NAME, 7)
+    assert folder_of(tmp_path, hub) == folder_of(tmp_path, replace(hub, remote=f"hf://{NAME}"))
 
 
 def test_of_a_damaged_proposal_nothing_stays(proposed, tmp_path):
@@ -206,7 +263,7 @@ def test_of_a_damaged_proposal_nothing_stays(proposed, tmp_path):
         file.write(b"\xff")
     with pytest.raises(DigestMismatch), review(proposed, tmp_path / "theirs"):
         pass
-    assert not (tmp_path / "theirs" / "proposals").exists()
+    assert not list((tmp_path / "theirs" / "proposals").rglob("patch.json"))
 
 
 def test_accepted_it_is_a_version_here_and_there(
@@ -230,7 +287,7 @@ def test_accepted_it_is_a_version_here_and_there(
         "version.admit",
         "proposal.accept",
     ]
-    assert not (tmp_path / "theirs" / "proposals").exists()
+    assert not list((tmp_path / "theirs" / "proposals").rglob("patch.json"))
     assert waiting(parse_proposal(place)) == []
     assert theirs.verify_ledger().sound
 
@@ -238,7 +295,7 @@ def test_accepted_it_is_a_version_here_and_there(
 def test_accepting_again_writes_nothing_more(theirs, proposed, tmp_path):
     for again in (False, True):
         with review(proposed, tmp_path / "theirs") as seen:
-            assert seen.is_newest is again
+            assert seen.is_there is again
             assert seen.current.label == "acme/tongues@1"
             merged = merge(theirs, seen)
         assert merged.already_there is again
@@ -280,6 +337,28 @@ def test_a_review_says_what_is_in_the_way(theirs, proposed, tmp_path, place, mak
         assert seen.hindrance == "it changes files besides those of a version"
 
 
+def test_nothing_is_in_the_way_of_one_that_is_a_version_there_already(
+    theirs, proposed, tmp_path, drive, make_draft
+):
+    with review(proposed, tmp_path / "theirs") as seen:
+        theirs.admit(seen.patch)
+    push(theirs, f"{NAME}@2", str(drive))
+    push(theirs, theirs.publish(make_draft(seed=9)).label, str(drive))
+    with review(proposed, tmp_path / "theirs") as seen:
+        assert (seen.is_there, seen.hindrance) == (True, None)
+        assert seen.current.label == f"{NAME}@3"
+        assert merge(theirs, seen).already_there
+
+
+def test_a_version_that_is_the_proposal_itself_is_not_fetched(theirs, proposed, tmp_path, drive):
+    with review(proposed, tmp_path / "theirs") as seen:
+        theirs.admit(seen.patch)
+    push(theirs, f"{NAME}@2", str(drive))
+    (drive / NAME / "v2" / "requests.jsonl").unlink()
+    with review(proposed, tmp_path / "theirs") as seen:
+        assert (seen.is_there, seen.current.label) == (True, f"{NAME}@1")
+
+
 def test_a_place_without_a_number_is_no_proposal(place, drive, tmp_path):
     with (
         pytest.raises(NameRefused, match="is no proposal"),
@@ -308,7 +387,9 @@ def test_on_the_hub_it_is_a_pull_request(
     (listed,) = waiting(replace(place, number=None))
     assert (listed.author, listed.title) == ("bob", "Propose alice/tongues@2: Breton")
     if clicked:
-        click_on_merge()
+        from huggingface_hub import HfApi
+
+        HfApi().merge_pull_request("alice/tongues", 1)
     with review(place, tmp_path / "theirs") as seen:
         assert seen.current.label == "alice/tongues@1"
         assert seen.hindrance is None
@@ -317,10 +398,3 @@ def test_on_the_hub_it_is_a_pull_request(
     assert theirs.resolve("alice/tongues").digest == offer.digest
     assert actions(theirs).count("proposal.accept") == 1
     assert waiting(replace(place, number=None)) == []
-
-
-def click_on_merge() -> None:
-    """What the button on the page of the pull request does."""
-    from huggingface_hub import HfApi
-
-    HfApi().merge_pull_request("alice/tongues", 1)

@@ -147,6 +147,32 @@ def test_a_place_that_cannot_be_written_down_is_not_used(registry, make_draft, l
     assert registry.transfers(info.label) == []
 
 
+def test_a_push_that_was_cut_off_once_it_was_there_is_written_down_the_next_time(
+    registry, make_draft, tmp_path, monkeypatch
+):
+    label = registry.publish(make_draft()).label
+    drive = str(tmp_path / "drive")
+
+    def cut_off(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "record_transfer", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            push(registry, label, drive)
+    assert registry.transfers(label) == []
+    for _ in range(2):
+        assert push(registry, label, drive).already_there
+    assert [(one.direction, one.remote) for one in registry.transfers(label)] == [("push", drive)]
+
+
+def test_a_push_of_what_came_from_there_says_nothing_new(registry, shared):
+    pull(registry, "acme/tongues", str(shared))
+    before = registry.log()
+    assert push(registry, "acme/tongues", str(shared)).already_there
+    assert registry.log() == before
+
+
 def test_an_alias_cannot_be_asked_of_a_remote(registry, shared):
     with pytest.raises(ReferenceRefused):
         pull(registry, "acme/tongues@stable", str(shared))

@@ -23,6 +23,9 @@ MAX_QUOTE = 200
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses of a failure that may pass by itself."""
 
+NO_HUB = "is HF_ENDPOINT really a Hub?"
+"""The hint for an answer that no Hub gives."""
+
 _SECRET = re.compile(r"hf_\w+|Bearer\s+\S+|[?&][^\s=&]+=[^\s&]+", re.IGNORECASE)
 _XET_STATUS = re.compile(r"HTTP status \w+ error \((\d{3})\b")
 _XET_WRITES = re.compile(r"/xet-write-token/|/v\d+/(xorbs|xorb-grants|shards)\b")
@@ -31,12 +34,14 @@ _XET_BROKEN = re.compile("error sending request|decoding response body")
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 _FINISH = "what was cut off is finished by doing it again"
 _READING = "ask its owner for access; your token must be allowed to read it"
+_ANOTHER_TOKEN = f"{_LOG_IN}; a HF_TOKEN that is set counts alone: correct it, or unset it"
 _WRITING = (
     "the namespace must be your account or an organisation of yours, and your token must be "
-    "allowed to write"
+    "allowed to write; to a patch of others a version is proposed: weightpatch propose"
 )
 _PROPOSING = "your token must be allowed to write, and pull requests not be turned off there"
 _MERGING = "only who may write to it can merge, here or on its page"
+_WISHES = {_WRITING: "write to", _PROPOSING: "propose to", _MERGING: "merge into"}
 
 
 def explain(error: Exception, what: str) -> Exception:
@@ -70,7 +75,7 @@ def _useless(error: Exception, what: str) -> RemoteUnreachable:
     return RemoteUnreachable(
         f"the Hub's answer about {what} cannot be used",
         why=f"the transfer broke off or made no sense ({type(error).__name__})",
-        hint="try again; if it stays so, is HF_ENDPOINT really a Hub?",
+        hint=f"try again; if it stays so, {NO_HUB}",
     )
 
 
@@ -198,14 +203,19 @@ def _by_status(status: int, what: str, why: str | None, wait: str, rights: str) 
             why=why,
             hint=f"try again later; {_FINISH}",
         )
-    return RemoteRefused(f"the Hub refused {what} (status {status})", why=why)
+    return RemoteRefused(
+        f"the Hub refused {what} (status {status})",
+        why=why or "it gives no reason",
+        hint="is HF_ENDPOINT the Hub that is meant? If it stays so, ask those who run it",
+    )
 
 
 def _denied(status: int, what: str, why: str | None, rights: str) -> RemoteDenied:
     if status == 401:
-        return RemoteDenied(f"the Hub does not know who asks for {what}", why=why, hint=_LOG_IN)
-    wish = f"read {what}" if rights == _READING else f"do that with {what}"
-    return RemoteDenied(f"you are not allowed to {wish}", why=why, hint=rights)
+        message = f"the Hub does not know who asks for {what}"
+        return RemoteDenied(message, why=why, hint=_ANOTHER_TOKEN)
+    wish = _WISHES.get(rights, "read")
+    return RemoteDenied(f"you are not allowed to {wish} {what}", why=why, hint=rights)
 
 
 def _wait(error: "HfHubHTTPError") -> str:

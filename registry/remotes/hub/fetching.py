@@ -4,8 +4,8 @@ from pathlib import Path
 
 from ....patches.format.patch import Patch
 from ....patches.progress import Progress
-from ..proposals import MERGED, Candidate
-from .changes import besides
+from ..proposals import Candidate
+from .changes import besides, settled
 from .pull_requests import PullRequests
 from .repository import Refs
 from .root import main_head
@@ -15,15 +15,16 @@ from .snapshot import Snapshot
 def fetch(pulls: PullRequests, number: int, into: Path, progress: Progress) -> Candidate:
     """Fetch a pull request, or what one that is merged ended in; raises as `Remote.proposal`."""
     found = pulls.find(number)
-    refs = pulls.refs()
+    refs = pulls.repository.refs(pulls=True)
     commit = found.merged or proposed_commit(pulls, refs, number)
     snapshot = Snapshot(pulls.repository, commit, progress)
     snapshot.save(into, None)
-    merged = found.proposal.status == MERGED
-    others = [] if merged else besides(main_branch(pulls, refs), snapshot)
-    return Candidate(
-        found.proposal, Patch.open(into), snapshot.attestations(), commit, tuple(others)
-    )
+    if found.merged:
+        snapshot, others = settled(snapshot)
+    else:
+        others = besides(main_branch(pulls, refs), snapshot)
+    notes = snapshot.attestations()
+    return Candidate(found.proposal, Patch.open(into), notes, snapshot.commit, tuple(others))
 
 
 def main_branch(pulls: PullRequests, refs: Refs) -> Snapshot:

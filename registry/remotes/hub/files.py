@@ -1,23 +1,20 @@
-"""A file as the Hub lists it and as it should be, and fetching it so that they are the same."""
+"""A file as the Hub lists it, and whether a content is that."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from ....patches.digests import BLOCK, is_sha256
 from ....patches.errors import DigestMismatch, SizeMismatch
 from ....patches.progress import Progress, silent
 from ..errors import RemoteUnreachable
 from ..location import is_commit
+from .errors import NO_HUB
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile, RepoSibling
-
-    from .repository import Repository
-
-Used = TypeVar("Used")
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,7 @@ class Listed:
         git = entry.blob_id or ""
         named = is_commit(git) and (digest is None or is_sha256(digest))
         if not named or not isinstance(path, str) or type(size) is not int or size < 0:
-            raise RemoteUnreachable(
-                "the Hub's list of files makes no sense", hint="is HF_ENDPOINT really a Hub?"
-            )
+            raise RemoteUnreachable("the Hub's list of files makes no sense", hint=NO_HUB)
         return cls(path, size, digest, git)
 
 
@@ -100,47 +95,6 @@ def _digest(source: Path | bytes, listed: Listed, progress: Progress) -> str:
 
 def _git(size: int) -> "hashlib._Hash":
     return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-
-
-def fetch(
-    repository: "Repository",
-    commit: str,
-    listed: Listed,
-    use: Callable[[Path], Used],
-    *,
-    snapshot: bool = False,
-    progress: Progress = silent,
-) -> Used:
-    """Download a file into a cache and hand it to `use`, which must hash it.
-
-    No digest of what is downloaded is checked before, and a damaged file lies under the name of the
-    good one. So if `use` raises SizeMismatch or DigestMismatch, the file is thrown out of the cache
-    and downloaded once more; if it is wrong again, the error is raised and nothing stays. A file of
-    a `snapshot` lies in the Hub's own cache, beside the others of its commit.
-    """
-    path = repository.download(listed, commit, snapshot=snapshot, progress=progress)
-    try:
-        return use(path)
-    except (SizeMismatch, DigestMismatch):
-        _throw_out(path)
-    path = repository.download(listed, commit, snapshot=snapshot, force=True, progress=progress)
-    try:
-        return use(path)
-    except (SizeMismatch, DigestMismatch):
-        _throw_out(path)
-        raise
-
-
-def _throw_out(path: Path) -> None:
-    """Delete a file of a cache and what it stands for, but nothing outside of the caches."""
-    from huggingface_hub import constants
-
-    caches = [
-        Path(cache).resolve() for cache in (constants.HF_HUB_CACHE, constants.HF_ASSETS_CACHE)
-    ]
-    for found in (path.resolve(), path.parent.resolve() / path.name):
-        if any(map(found.is_relative_to, caches)):
-            found.unlink(missing_ok=True)
 
 
 def _blocks(source: Path | bytes) -> Iterator[bytes]:

@@ -1,9 +1,12 @@
 """What each question to the Hub is given, and each answer is looked at for."""
 
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from ..errors import RemoteBusy, RemoteUnreachable
-from .errors import PASSING, failing, requested_wait
+from ....patches.errors import LimitExceeded
+from ..errors import RemoteBusy, RemoteRace, RemoteUnreachable
+from .errors import NO_HUB, PASSING, failing, requested_wait
 from .waits import WAIT
 
 if TYPE_CHECKING:
@@ -13,11 +16,16 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 60
 """Seconds that the Hub may have us wait; the client alone would sleep for as long as it is told."""
+MAX_ANSWERS = 100
+"""Answers in which the Hub may give one list; the client alone would follow its pages for ever."""
+ANSWERS: ContextVar[Iterator[int] | None] = ContextVar("answers", default=None)
+"""The numbers of the answers to what is being asked now."""
+_CREATING = "another conflicting operation is in progress"
 
 
 def response_hooks() -> "list[Callable[[httpx2.Response], None]]":
-    """The hooks, for a client of httpx2; each raises RemoteError."""
-    return [_refuse_paths, _heed_wait, _refuse_failed_check]
+    """The hooks, for a client of httpx2; each raises RemoteError or LimitExceeded."""
+    return [_refuse_paths, _heed_wait, _refuse_failed_check, _refuse_conflict, _end_list]
 
 
 def limit_hook(limits: "httpx2.Timeout") -> "Callable[[httpx2.Request], None]":
@@ -44,7 +52,7 @@ def _refuse_paths(response: "httpx2.Response") -> None:
         if response.request.method == "HEAD" and ("/" in name or "\\" in name):
             raise RemoteUnreachable(
                 "the Hub gives a file a name that leads out of the cache",
-                hint="is HF_ENDPOINT really a Hub? Do not trust this source",
+                hint=f"{NO_HUB} Do not trust this source",
             )
 
 
@@ -79,3 +87,29 @@ def _refuse_failed_check(response: "httpx2.Response") -> None:
 
         response.read()
         hf_raise_for_status(response)
+
+
+def _refuse_conflict(response: "httpx2.Response") -> None:
+    """Raise RemoteRace if the Hub is making another repository of the same user.
+
+    huggingface_hub 2.4 asks again at once, for as long as the Hub says so.
+    """
+    if response.request.url.path.endswith("/api/repos/create") and response.status_code == 409:
+        response.read()
+        if _CREATING in response.text:
+            raise RemoteRace(
+                "the Hub is making another repository for you",
+                why="it makes one at a time",
+                hint="try again in a minute",
+            )
+
+
+def _end_list(response: "httpx2.Response") -> None:
+    """Raise LimitExceeded if a list has pages without end, which may well be empty."""
+    request, answers = response.request, ANSWERS.get()
+    is_page = request.method == "GET" and "/api/models/" in request.url.path
+    if answers and is_page and response.is_success and next(answers) > MAX_ANSWERS:
+        raise LimitExceeded(
+            f"the Hub gives a list in more than {MAX_ANSWERS} pages",
+            hint=NO_HUB,
+        )

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,15 +92,23 @@ class CachedModel:
 
 
 def remember(model: str, revision: str, commit: str) -> None:
-    """Note in the Hub's cache what a branch or tag stands for, so that offline mode knows it."""
+    """Note in the Hub's cache what a branch or tag stands for, so that offline mode knows it.
+
+    It is a mere note: where it cannot be written, offline mode finds the model by its commit only.
+    A cache can be read-only, and has no room for both a branch `a` and a branch `a/b`.
+    """
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
     folder = repo_folder_name(repo_id=model, repo_type="model")
     ref = Path(constants.HF_HUB_CACHE) / folder / "refs" / revision
-    if ref.is_file() and ref.read_text() == commit:
-        return
-    ref.parent.mkdir(parents=True, exist_ok=True)
-    partial = ref.with_name(f"{ref.name}.{secrets.token_hex(4)}.tmp")
-    partial.write_text(commit)
-    partial.replace(ref)
+    with suppress(OSError):
+        if ref.is_file() and ref.read_text() == commit:
+            return
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        partial = ref.with_name(f"{ref.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            partial.write_text(commit)
+            partial.replace(ref)
+        finally:
+            partial.unlink(missing_ok=True)

@@ -17,7 +17,9 @@ from ....patches.digests import DigestCache, file_stamp
 from ....patches.errors import CheckpointRefused, NoSpace
 from ....patches.progress import Progress, silent
 from ..errors import RemoteUnreachable
-from .files import Listed, fetch, require_listed
+from .downloads import fetch
+from .errors import NO_HUB
+from .files import Listed, require_listed
 from .repository import Repository
 
 BESIDES = (
@@ -136,7 +138,7 @@ class ModelFiles:
         if path.parent.name != self.commit:
             raise RemoteUnreachable(
                 f"the Hub gives {file.path} of another commit than it was asked for",
-                hint="is HF_ENDPOINT really a Hub? Do not trust this source",
+                hint=f"{NO_HUB} Do not trust this source",
             )
         return path
 

@@ -10,6 +10,7 @@ from ....patches.errors import LimitExceeded
 from ....patches.progress import Progress, silent
 from ..errors import RemoteUnreachable
 from .client import client
+from .errors import NO_HUB
 from .retrying import repeating
 
 if TYPE_CHECKING:
@@ -65,9 +66,7 @@ def _read(
         link = response.links.get("next", {}).get("url")
     records = json.loads(data)
     if not isinstance(records, list):
-        raise RemoteUnreachable(
-            "the Hub's list of models is none", hint="is HF_ENDPOINT really a Hub?"
-        )
+        raise RemoteUnreachable("the Hub's list of models is none", hint=NO_HUB)
     return records, httpx2.URL(link).params if link else None
 
 
@@ -78,6 +77,6 @@ def _limited(response: "httpx2.Response") -> bytes:
         if len(data) > MAX_PAGE_BYTES:
             raise LimitExceeded(
                 f"the Hub's list of models has a page of more than {MAX_PAGE_BYTES} bytes",
-                hint="is HF_ENDPOINT really a Hub?",
+                hint=NO_HUB,
             )
     return bytes(data)

@@ -8,13 +8,13 @@ from ....patches.errors import DigestMismatch
 from ....patches.progress import Progress
 from ..base import Bundle
 from ..errors import RemoteNotFound, RemoteRefused
-from ..location import HUB, proposal_location
+from ..location import proposal_location
 from ..proposals import Proposed, Text
 from .errors import one_line
 from .files import Listed
 from .parcel import Parcel
 from .pull_requests import PullRequests
-from .repository import Refs
+from .repository import Refs, Repository
 from .root import main_head, newest_version
 
 
@@ -32,13 +32,14 @@ class Proposing:
 
         Raises RemoteError, and DigestMismatch if something else arrived.
         """
-        self._parcel.contents  # noqa: B018 - nothing is asked before our own files are right
+        self._parcel.check()
         refs = self._refs()
-        self._check_number(max(refs.versions))
+        tagged = max(refs.versions)
+        self._check_number(tagged, tagged)
         if found := self._find(refs):
             return self._proposed(*found, already_there=True)
-        listed = self.pulls.repository.listing(main_head(self.pulls.repository, refs))
-        self._check_number(newest_version(self.pulls.repository, refs, listed))
+        listed = self._repository.listing(main_head(self._repository, refs))
+        self._check_number(newest_version(self._repository, refs, listed), tagged)
         return self._proposed(*self._open(refs, listed), already_there=False)
 
     @cached_property
@@ -46,30 +47,36 @@ class Proposing:
         return Parcel(self.bundle)
 
     @property
-    def _place(self) -> str:
-        return f"{HUB}://{self.pulls.repository.name}"
+    def _repository(self) -> Repository:
+        return self.pulls.repository
 
     def _refs(self) -> Refs:
         """What is there; raises RemoteNotFound if no version is."""
         hint = "check the name; if the patch is yours, push it there"
         try:
-            refs = self.pulls.refs()
+            refs = self._repository.refs(pulls=True)
         except RemoteNotFound as error:
             raise RemoteNotFound(error.message, why=error.why, hint=hint) from None
         if not refs.versions:
-            head = main_head(self.pulls.repository, refs)
-            newest_version(self.pulls.repository, refs, self.pulls.repository.listing(head))
+            head = main_head(self._repository, refs)
+            newest_version(self._repository, refs, self._repository.listing(head))
             raise RemoteNotFound(
-                f"{self._place} has no version", why="there is nothing to improve on", hint=hint
+                f"{self._repository.place} has no version",
+                why="there is nothing to improve on",
+                hint=hint,
             )
         return refs
 
-    def _check_number(self, newest: int) -> None:
+    def _check_number(self, newest: int, tagged: int) -> None:
         if self.bundle.version != newest + 1:
+            hint = f"propose it as version {newest + 1}"
+            if newest != tagged:
+                hint = f"who keeps it must first finish version {newest}, which has no tag yet"
             raise RemoteRefused(
-                f"{self._place} is at version {newest}, and {self.bundle.label} is not the next",
+                f"{self._repository.place} is at version {newest}, "
+                f"and {self.bundle.label} is not the next",
                 why="a proposal that is merged becomes the next version",
-                hint=f"propose it as version {newest + 1}",
+                hint=hint,
             )
 
     def _find(self, refs: Refs) -> tuple[int, str] | None:
@@ -80,7 +87,7 @@ class Proposing:
             if (
                 commit is not None
                 and proposal.title == title
-                and self._parcel.is_at(self.pulls.repository.listing(commit))
+                and self._parcel.is_at(self._repository.listing(commit))
             ):
                 return proposal.number, commit
         return None
@@ -93,13 +100,13 @@ class Proposing:
         number, commit = self.pulls.open(
             self._parcel.operations(changed, self._parcel.stale(listed), self.progress),
             self.text,
-            parent=main_head(self.pulls.repository, refs),
-            made=lambda: self._find(self.pulls.refs()),
+            parent=main_head(self._repository, refs),
+            made=lambda: self._find(self._repository.refs(pulls=True)),
         )
-        arrived = self.pulls.repository.listing(f"refs/pr/{number}")
+        arrived = self._repository.listing(f"refs/pr/{number}")
         if damaged := self._parcel.missing(arrived):
             raise DigestMismatch(
-                f"{damaged[0]} did not arrive at {self._place} as it was sent",
+                f"{damaged[0]} did not arrive at {self._repository.place} as it was sent",
                 why=f"so the proposal {number} there is not what was meant",
                 hint=f"close it at {self.pulls.page(number)} and propose again",
             )
@@ -107,5 +114,5 @@ class Proposing:
         return number, commit
 
     def _proposed(self, number: int, commit: str, *, already_there: bool) -> Proposed:
-        location = proposal_location(self._place, self.pulls.repository.name, number)
+        location = proposal_location(self._repository.place, self._repository.name, number)
         return Proposed(number, location, self.pulls.page(number), commit, already_there)

@@ -6,16 +6,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import RemoteNotFound, RemoteUnreachable
-from ..location import HUB, proposal_location
+from ..location import ON_HUB, proposal_location
 from ..proposals import DRAFT, MERGED, OPEN, STATES, Proposal, Text
-from .client import silence_uploads
-from .errors import one_line
-from .repository import Refs, Repository, commit
-from .retrying import repeating
+from .errors import NO_HUB, one_line
+from .repository import Repository, commit
 
 if TYPE_CHECKING:
     from huggingface_hub import (
-        CommitInfo,
         CommitOperationAdd,
         CommitOperationDelete,
         Discussion,
@@ -29,7 +26,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class PullRequest:
-    """One pull request; `conflicts` with the main branch, `merged` is the commit it ended in."""
+    """One pull request, which may be in conflict with the main branch.
+
+    `merged` is the commit that it ended in, if it is merged.
+    """
 
     proposal: Proposal
     conflicts: bool
@@ -49,11 +49,6 @@ class PullRequests:
         """The address at which people read and talk about one."""
         return f"{self.repository.api.endpoint}/{self.repository.name}/discussions/{number}"
 
-    def refs(self) -> Refs:
-        """Read all version tags, branches and pull requests, in one request."""
-        api, name = self.repository.api, self.repository.name
-        return self._ask(lambda: Refs.read(api.list_repo_refs(name, include_pull_requests=True)))
-
     def waiting(self) -> list[Proposal]:
         """The newest `MAX_WAITING` that are open or drafts, newest first."""
 
@@ -63,14 +58,16 @@ class PullRequests:
             )
             return [self._read(one) for one in islice(found, MAX_WAITING) if one.is_pull_request]
 
-        waiting = {one.number: one for one in self._ask(ask) if one.status in (DRAFT, OPEN)}
+        waiting = {
+            one.number: one for one in self.repository.ask(ask) if one.status in (DRAFT, OPEN)
+        }
         return [waiting[number] for number in sorted(waiting, reverse=True)]
 
     def find(self, number: int) -> PullRequest:
         """Read one; raises RemoteNotFound if there is none, or if it is a mere discussion."""
-        place = proposal_location(f"{HUB}://", self.repository.name, number)
+        place = proposal_location(ON_HUB, self.repository.name, number)
         try:
-            found = self._ask(lambda: self._details(number))
+            found = self.repository.ask(lambda: self._details(number))
         except RemoteNotFound as error:
             raise RemoteNotFound(
                 f"there is no proposal {place}, or the Hub does not show it to you",
@@ -97,21 +94,11 @@ class PullRequests:
         Were it asked for twice, there would be two. So if it fails in a way that may pass, `made`
         says first whether it was made after all.
         """
-        from .uploading import ending
 
         def ask() -> tuple[int, str]:
-            with ending(operations):
-                opened: CommitInfo = self.repository.api.create_commit(
-                    self.repository.name,
-                    operations,
-                    commit_message=text.title,
-                    commit_description=text.description,
-                    parent_commit=parent,
-                    create_pr=True,
-                )
+            opened = self.repository.send(operations, text.title, text.description, parent=parent)
             return _number(opened.pr_num), commit(opened.oid)
 
-        silence_uploads()
         return self._ask_once(ask, made)
 
     def merge(self, number: int) -> None:
@@ -127,8 +114,18 @@ class PullRequests:
 
         self._ask_once(ask, is_merged)
 
-    def _ask(self, ask: Callable[[], Answer]) -> Answer:
-        return repeating(ask, self.repository.name, progress=self.repository.progress)
+    def close(self, number: int, comment: str) -> None:
+        """Close one, with a comment, unless that is done."""
+        api, name = self.repository.api, self.repository.name
+
+        def is_closed() -> bool | None:
+            return self.find(number).proposal.status not in (DRAFT, OPEN) or None
+
+        def ask() -> bool:
+            api.change_discussion_status(name, number, "closed", comment=comment)
+            return True
+
+        self._ask_once(ask, is_closed)
 
     def _ask_once(self, ask: Callable[[], Answer], answered: Callable[[], Answer | None]) -> Answer:
         """Repeat what is not safe to repeat, if `answered` says that it was not done."""
@@ -141,7 +138,7 @@ class PullRequests:
             asked = True
             return ask()
 
-        return self._ask(ask_anew)
+        return self.repository.ask(ask_anew)
 
     def _details(self, number: int) -> PullRequest | None:
         """Read a pull request; None if it is a mere discussion."""
@@ -153,10 +150,8 @@ class PullRequests:
             raise _senseless()
         if not found.is_pull_request:
             return None
-        merged = found.merge_commit_oid if proposal.status == MERGED else None
-        return PullRequest(
-            proposal, bool(found.conflicting_files), None if merged is None else commit(merged)
-        )
+        merged = commit(found.merge_commit_oid) if proposal.status == MERGED else None
+        return PullRequest(proposal, bool(found.conflicting_files), merged)
 
     def _read(self, found: "Discussion") -> Proposal:
         """Take over what the Hub said; raises RemoteUnreachable if it makes no sense."""
@@ -170,7 +165,7 @@ class PullRequests:
             one_line(found.author),
             found.created_at.replace(tzinfo=None).isoformat(timespec="seconds") + "Z",
             found.status,
-            proposal_location(f"{HUB}://", self.repository.name, number),
+            proposal_location(ON_HUB, self.repository.name, number),
         )
 
 
@@ -183,5 +178,5 @@ def _number(number: object) -> int:
 def _senseless() -> RemoteUnreachable:
     return RemoteUnreachable(
         "what the Hub says about a pull request makes no sense",
-        hint="try again; if it stays so, is HF_ENDPOINT really a Hub?",
+        hint=f"try again; if it stays so, {NO_HUB}",
     )

@@ -13,17 +13,15 @@ from ....patches.errors import DigestMismatch
 from ....patches.format.patch import CARD, MANIFEST
 from ....patches.progress import Progress
 from .. import attestations as attested
-from ..base import Bundle, Pushed
-from ..errors import RemoteNotFound, RemoteRace, RemoteRefused
-from ..existing import clash
-from ..location import HUB, evaluations_branch, tag
+from ..base import Bundle, Pushed, clash
+from ..errors import RemoteNotFound, RemoteRefused
+from ..location import evaluations_branch, tag
 from .files import Listed
 from .history import find_commit
 from .parcel import Parcel, is_attestation
 from .repository import MAIN, Refs, Repository
+from .retrying import deciding
 from .root import main_head, require_harmless, root_manifest
-
-DECISIONS = 3
 
 
 @dataclass(frozen=True)
@@ -37,24 +35,15 @@ class Push:
 
     def run(self) -> Pushed:
         """Put it there; if somebody else writes meanwhile, look again and decide again."""
-        for _ in range(DECISIONS - 1):
-            try:
-                return self._decide()
-            except RemoteRace:
-                continue
-        return self._decide()
+        return deciding(self._decide, progress=self.progress)
 
     @cached_property
     def _parcel(self) -> Parcel:
         return Parcel(self.bundle)
 
-    @property
-    def _place(self) -> str:
-        return f"{HUB}://{self.repository.name}"
-
     def _decide(self) -> Pushed:
         refs, listed = self._look()
-        location = f"{self._place}@{tag(self.bundle.version)}"
+        location = f"{self.repository.place}@{tag(self.bundle.version)}"
         commit = refs.versions.get(self.bundle.version)
         if commit is None:
             return Pushed(location, self._publish(refs, listed), already_there=False)
@@ -65,7 +54,7 @@ class Push:
 
     def _look(self) -> tuple[Refs, Mapping[str, Listed] | None]:
         """What is there; of a repository made for this, which has no version, the files too."""
-        self._parcel.contents  # noqa: B018 - nothing is asked or made before our own files are right
+        self._parcel.check()
         try:
             return self.repository.refs(), None
         except RemoteNotFound:
@@ -100,7 +89,7 @@ class Push:
         commit = find_commit(self.repository, self._parcel)
         if commit is None:
             raise RemoteRefused(
-                f"{self._place} is at version {newest} already",
+                f"{self.repository.place} is at version {newest} already",
                 why="the newest version lies at the root of the repository",
                 hint=f"push versions in their order; {self.bundle.label} cannot go below it",
             )
@@ -115,18 +104,19 @@ class Push:
         elif MANIFEST in self._parcel.missing(listed) and head not in refs.versions.values():
             manifest = root_manifest(self.repository, head)
             if manifest.version == self.bundle.version:
-                raise clash(self._place, self.bundle)
+                raise clash(self.repository.place, self.bundle)
             newest = max(newest, manifest.version)
         return newest
 
     def _check_there(self, listed: Mapping[str, Listed]) -> None:
         missing = self._parcel.missing(listed)
         if MANIFEST in missing:
-            raise clash(self._place, self.bundle)
+            raise clash(self.repository.place, self.bundle)
         for path in self.bundle.records():
             if path in missing:
                 raise DigestMismatch(
-                    f"{path} of {self.bundle.label} at {self._place} is not what was published",
+                    f"{path} of {self.bundle.label} at {self.repository.place} "
+                    "is not what was published",
                     why="the tag was moved to a commit that somebody changed",
                     hint="tell whoever pulls from there",
                 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ....patches.progress import silent
 from ..base import Bundle, Plan
-from ..location import HUB, tag
+from ..location import on_hub, tag
 from .files import Listed
 from .push import Push
 from .repository import MAIN, Refs, Repository
@@ -32,9 +32,9 @@ class _Rehearsal(Repository):
 
     made: list[str] = field(default_factory=list)
 
-    def refs(self) -> Refs:
+    def refs(self, *, pulls: bool = False) -> Refs:
         """As they are; of a repository that would be made, an empty main branch."""
-        return Refs({}, {MAIN: _UNMADE}) if self.made else super().refs()
+        return Refs({}, {MAIN: _UNMADE}) if self.made else super().refs(pulls=pulls)
 
     def listing(self, oid: str, *, recursive: bool = True) -> dict[str, Listed]:
         """As it is; nothing of a repository that would be made."""
@@ -73,7 +73,7 @@ class _Rehearsal(Repository):
 def rehearse(name: str, bundle: Bundle, *, private: bool) -> Plan:
     """Say what a push would do; raises as the push, but for what only trying tells."""
     stage = _Rehearsal(name)
-    place = f"{HUB}://{name}@{tag(bundle.version)}"
+    place = on_hub(name, tag(bundle.version))
     try:
         Push(stage, bundle, private, silent).run()
     except _Stop as stop:

@@ -13,18 +13,21 @@ from ....patches.format.names import check_patch_name
 from ....patches.format.patch import MANIFEST, Patch
 from ....patches.progress import Progress, silent
 from ..base import Bundle, Plan, Pulled, Pushed
-from ..errors import RemoteNotFound
-from ..location import HUB, HubLocation, evaluations_branch, is_commit, parse_location, tag
+from ..catalogue import Found, Glimpse, Wanted
+from ..errors import RemoteRefused
+from ..location import ON_HUB, HubLocation, on_hub, parse_location
 from ..proposals import Candidate, Proposal, Proposed, Text
 from .accepting import Accepting
 from .fetching import fetch
 from .files import Content
+from .looking import look
 from .proposing import Proposing
 from .pull_requests import PullRequests
 from .push import Push
 from .rehearsal import rehearse
-from .repository import Refs, Repository
-from .snapshot import Snapshot
+from .repository import Repository
+from .searching import search
+from .versions import Version, find, numbered, published
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,12 @@ class HubRemote:
 
     def versions(self, name: str) -> list[int]:
         """Give the numbers that have a tag, in order; raises RemoteError."""
-        return sorted(_versions(self._repository(name)).versions)
+        return sorted(published(self._repository(name)).versions)
 
     def holds(self, name: str, version: int, manifest: bytes) -> bool:
         """Whether the Hub lists this patch.json at the tag; raises as `Remote.holds`."""
         repository = self._repository(name)
-        commit = _versions(repository).versions.get(version)
+        commit = published(repository).versions.get(version)
         listed = repository.listing(commit, recursive=False) if commit else {}
         return Content.of(manifest).is_at(listed.get(MANIFEST))
 
@@ -56,11 +59,11 @@ class HubRemote:
 
     def plan(self, bundle: Bundle) -> Plan:
         """Say what `push` would do, and change nothing; raises as `Remote.push`."""
-        return rehearse(self._repository(bundle.name).name, bundle, private=self.private)
+        return rehearse(self._whole(bundle.name).name, bundle, private=self.private)
 
     def push(self, bundle: Bundle, *, progress: Progress = silent) -> Pushed:
         """Publish a version in one commit and a tag; raises as `Remote.push`."""
-        repository = replace(self._repository(bundle.name), progress=progress)
+        repository = replace(self._whole(bundle.name), progress=progress)
         return Push(repository, bundle, self.private, progress).run()
 
     def pull(
@@ -70,25 +73,23 @@ class HubRemote:
 
         Without a version, the revision of the location is fetched if it has one, else the highest.
         """
-        repository = replace(self._repository(name), progress=progress)
-        if version is None:
-            version = self.location.version
-        if version is None and self.location.revision:
-            return self._pull_revision(repository, self.location.revision, into, progress)
-        refs = _versions(repository)
-        number = max(refs.versions) if version is None else version
-        if number not in refs.versions:
-            known = ", ".join(map(str, sorted(refs.versions)))
-            raise RemoteNotFound(
-                f"the Hub has no {name}@{number}", why=f"versions there: {known}", hint="name one"
+        found = self._find(replace(self._repository(name), progress=progress), version)
+        found.snapshot.save(into, found.number)
+        attestations = found.attestations()
+        return Pulled(Patch.open(into), attestations, found.location, found.snapshot.commit)
+
+    def search(self, wanted: Wanted, limit: int, *, progress: Progress = silent) -> Found:
+        """Find patches in all of the Hub; raises as `Remote.search`, and LimitExceeded."""
+        if self.location.name is not None:
+            raise RemoteRefused(
+                f"{self.location} is one patch, so there is nothing to search",
+                hint=f"weightpatch show {self.location}, or search {ON_HUB}",
             )
-        commit = refs.versions[number]
-        snapshot = Snapshot(repository, commit, progress)
-        snapshot.save(into, number)
-        late = refs.branches.get(evaluations_branch(number))
-        notes = Snapshot(repository, late, progress) if late else snapshot
-        where = f"{HUB}://{repository.name}@{tag(number)}"
-        return Pulled(Patch.open(into), notes.attestations(), where, commit)
+        return search(wanted, limit, progress=progress)
+
+    def look(self, name: str, *, progress: Progress = silent) -> Glimpse:
+        """Read the manifest at the revision of the location, or the newest; as `Remote.look`."""
+        return look(find(replace(self._repository(name), progress=progress), self.location))
 
     def propose(self, bundle: Bundle, text: Text, *, progress: Progress = silent) -> Proposed:
         """Open a pull request; raises as `Remote.propose`, and InputError for a changed file."""
@@ -114,34 +115,37 @@ class HubRemote:
         return Accepting(self._pulls(name), number, reviewed).run()
 
     def _pulls(self, name: str, progress: Progress = silent) -> PullRequests:
-        return PullRequests(replace(self._repository(name), progress=progress))
+        return PullRequests(replace(self._whole(name), progress=progress))
 
-    def _pull_revision(
-        self, repository: Repository, revision: str, into: Path, progress: Progress
-    ) -> Pulled:
-        commit = revision if is_commit(revision) else repository.resolve(revision)
-        snapshot = Snapshot(repository, commit, progress)
-        snapshot.save(into, None)
-        where = f"{HUB}://{repository.name}@{commit}"
-        return Pulled(Patch.open(into), snapshot.attestations(), where, commit)
+    def _find(self, repository: Repository, number: int | None) -> Version:
+        """The version of that number, or at the revision of the location, which must be one."""
+        if self.location.revision is None:
+            return numbered(repository, number)
+        found = find(repository, self.location)
+        if number not in (None, found.number):
+            raise NameRefused(
+                f"{repository.patch}@{number} is not what lies at {self.location}",
+                why=f"that is {repository.patch}@{found.number}",
+                hint="leave the number or the revision out",
+            )
+        return found
+
+    def _whole(self, name: str) -> Repository:
+        """The repository of a patch; raises NameRefused if one revision of it is meant."""
+        if self.location.revision is not None:
+            raise NameRefused(
+                f"{self.location} is one state of a patch, and nothing is sent to that",
+                hint=f"leave the revision out: {replace(self.location, revision=None)}",
+            )
+        return self._repository(name)
 
     def _repository(self, name: str) -> Repository:
         """The repository of a patch, which has the patch's name, perhaps with capitals."""
-        if self.location.name not in (None, name):
+        own = self.location.name
+        if own is not None and own != name:
             raise NameRefused(
-                f"{name} cannot lie at {HUB}://{self.location.name}",
+                f"{name} cannot lie at {on_hub(own)}",
                 why="a repository holds the patch of its own name, and cannot pass for another",
-                hint=f"use {HUB}://{name}, or just {HUB}://",
+                hint=f"use {on_hub(name)}, or just {ON_HUB}",
             )
         return Repository(self.location.repository or check_patch_name(name))
-
-
-def _versions(repository: Repository) -> Refs:
-    refs = repository.refs()
-    if not refs.versions:
-        raise RemoteNotFound(
-            f"{repository.name} on the Hub has no versions",
-            why="it has no tag v1, v2, …",
-            hint="it is not a patch, or the push that made it was cut off: push again",
-        )
-    return refs

@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from ....patches.errors import LimitExceeded
 from ....patches.progress import Progress, silent
 from ..errors import RemoteUnreachable
-from ..location import is_commit, tagged_version
+from ..location import is_commit, on_hub, tagged_version
 from . import small_files
 from .client import client, silence_uploads
+from .errors import NO_HUB
 from .files import Listed
 from .progress import counting
 from .retrying import repeating
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, GitRefs, HfApi
+    from huggingface_hub import (
+        CommitInfo,
+        CommitOperationAdd,
+        CommitOperationDelete,
+        GitRefs,
+        HfApi,
+    )
 
 MAIN = "main"
 MAX_COMMITS = 1_000
@@ -65,9 +72,22 @@ class Repository:
         """The name of the patch that lies here: the repository's, in small letters."""
         return self.name.lower()
 
-    def refs(self) -> Refs:
-        """Read all version tags and branches, in one request."""
-        return self._ask(lambda: Refs.read(self.api.list_repo_refs(self.name)))
+    @property
+    def place(self) -> str:
+        """Where it is, as a user would write it."""
+        return on_hub(self.name)
+
+    def ask(self, ask: Callable[[], Answer]) -> Answer:
+        """Give what `ask` gives, asking again if it fails in a way that may pass."""
+        return repeating(ask, self.name, progress=self.progress)
+
+    def refs(self, *, pulls: bool = False) -> Refs:
+        """Read all version tags and branches, and pull requests if told so, in one request."""
+
+        def ask() -> Refs:
+            return Refs.read(self.api.list_repo_refs(self.name, include_pull_requests=pulls))
+
+        return self.ask(ask)
 
     def resolve(self, revision: str) -> str:
         """The commit that a revision stands for now; never an older one from the cache."""
@@ -85,23 +105,23 @@ class Repository:
             files = [Listed.read(entry) for entry in info.siblings or ()]
             return commit(info.sha), {file.path: file for file in files}
 
-        return self._ask(ask)
+        return self.ask(ask)
 
-    def history(self, branch: str) -> list[tuple[str, str]]:
-        """Commit and title of the newest `MAX_COMMITS` commits of a branch, newest first."""
+    def history(self, revision: str, newest: int = MAX_COMMITS) -> list[tuple[str, str]]:
+        """Commit and title of the newest commits of a branch or commit, newest first."""
         from huggingface_hub.utils import (  # type: ignore[attr-defined]
             build_hf_headers,
             paginate,
         )
 
-        address = f"{self.api.endpoint}/api/models/{self.name}/commits/{branch}"
+        address = f"{self.api.endpoint}/api/models/{self.name}/commits/{revision}"
 
         def ask() -> list[tuple[str, str]]:
             headers = build_hf_headers(library_name="weightpatch")
             pages = paginate(address, params={}, headers=headers)
-            return [(commit(one["id"]), str(one["title"])) for one in islice(pages, MAX_COMMITS)]
+            return [(commit(one["id"]), str(one["title"])) for one in islice(pages, newest)]
 
-        return self._ask(ask)
+        return self.ask(ask)
 
     def listing(self, oid: str, *, recursive: bool = True) -> dict[str, Listed]:
         """List the files at a commit by path; raises LimitExceeded if there are too many."""
@@ -114,7 +134,7 @@ class Repository:
                 raise LimitExceeded(f"{self.name} holds more than {MAX_LISTED} files")
             return [Listed.read(entry) for entry in entries if isinstance(entry, RepoFile)]
 
-        return {file.path: file for file in self._ask(ask)}
+        return {file.path: file for file in self.ask(ask)}
 
     def download(
         self,
@@ -132,7 +152,15 @@ class Repository:
 
         def ask() -> str | Path:
             if file.size <= small_files.LIMIT and not snapshot:
-                return small_files.download(self.name, file, oid, bar=bar, force=force)
+                return small_files.download(
+                    self.name,
+                    file.path,
+                    oid,
+                    digest=file.sha256 or file.git,
+                    size=file.size,
+                    bar=bar,
+                    force=force,
+                )
             return hf_hub_download(
                 self.name,
                 file.path,
@@ -146,7 +174,7 @@ class Repository:
 
     def create(self, *, private: bool) -> None:
         """Make the repository; raises RemoteRace if it exists."""
-        self._ask(lambda: self.api.create_repo(self.name, private=private))
+        self.ask(lambda: self.api.create_repo(self.name, private=private))
 
     def commit(
         self,
@@ -160,38 +188,50 @@ class Repository:
 
         Gives the branch's head, which is another commit if there was nothing to change.
         """
-        from .uploading import ending
 
         def ask() -> str:
-            with ending(operations):
-                made = self.api.create_commit(
-                    self.name,
-                    operations,
-                    commit_message=message,
-                    parent_commit=parent,
-                    revision=branch,
-                )
-            return commit(made.oid)
+            return commit(self.send(operations, message, parent=parent, branch=branch).oid)
+
+        return self.ask(ask)
+
+    def send(
+        self,
+        operations: "Sequence[CommitOperationAdd | CommitOperationDelete]",
+        message: str,
+        description: str | None = None,
+        *,
+        parent: str,
+        branch: str | None = None,
+    ) -> "CommitInfo":
+        """Try once to make a commit on a branch, or without one as a new pull request.
+
+        For use in `ask`, as it raises what the client does.
+        """
+        from .uploading import ending
 
         silence_uploads()
-        return self._ask(ask)
+        with ending(operations):
+            return self.api.create_commit(
+                self.name,
+                operations,
+                commit_message=message,
+                commit_description=description,
+                parent_commit=parent,
+                revision=branch,
+                create_pr=branch is None,
+            )
 
     def tag(self, name: str, oid: str) -> None:
         """Tag a commit; raises RemoteRace if the tag exists."""
-        self._ask(lambda: self.api.create_tag(self.name, tag=name, revision=oid))
+        self.ask(lambda: self.api.create_tag(self.name, tag=name, revision=oid))
 
     def branch(self, name: str, oid: str) -> None:
         """Start a branch at a commit; raises RemoteRace if it exists."""
-        self._ask(lambda: self.api.create_branch(self.name, branch=name, revision=oid))
-
-    def _ask(self, ask: Callable[[], Answer]) -> Answer:
-        return repeating(ask, self.name, progress=self.progress)
+        self.ask(lambda: self.api.create_branch(self.name, branch=name, revision=oid))
 
 
 def commit(oid: object) -> str:
     """Give back the full name of a commit; raises RemoteUnreachable if it is anything else."""
     if not isinstance(oid, str) or not is_commit(oid):
-        raise RemoteUnreachable(
-            "the Hub names a commit that cannot be one", hint="is HF_ENDPOINT really a Hub?"
-        )
+        raise RemoteUnreachable("the Hub names a commit that cannot be one", hint=NO_HUB)
     return oid

@@ -3,9 +3,11 @@
 import random
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from ....patches.progress import Progress, silent
+from ..errors import RemoteRace
 from .client import asking
 from .errors import (
     PASSING,
@@ -16,15 +18,17 @@ from .errors import (
     xet_broke_off,
     xet_status,
 )
-from .hooks import LONGEST_WAIT
+from .hooks import ANSWERS, LONGEST_WAIT
 from .waits import WAIT, Wait
 
 if TYPE_CHECKING:
     import httpx2
 
 TRIES = 3
+DECISIONS = 5
 SECONDS = 30.0
-"""No try begins later than this after the first began, pauses that the Hub asks for left out."""
+"""What fails later than this after it was first tried, pauses that the Hub asks for left out, has
+failed; what fails sooner is tried once more, after a pause."""
 
 Answer = TypeVar("Answer")
 
@@ -42,7 +46,7 @@ def repeating(
     import httpx2
 
     wait = Wait(progress)
-    before = WAIT.set(wait)
+    before, answers = WAIT.set(wait), ANSWERS.set(count(1))
     last = time.monotonic() + SECONDS
     try:
         with asking(what):
@@ -65,6 +69,28 @@ def repeating(
     finally:
         wait.end()
         WAIT.reset(before)
+        ANSWERS.reset(answers)
+
+
+def deciding(decide: Callable[[], Answer], *, progress: Progress = silent) -> Answer:
+    """Give what `decide` gives; if somebody else wrote meanwhile, decide anew, `DECISIONS` times.
+
+    What the Hub says of a branch lags behind a little, so a pause comes before each, which is told
+    to `progress` as in `repeating`. Raises RemoteRace if it was always so.
+    """
+    wait = Wait(progress)
+    last = time.monotonic() + SECONDS
+    for number in range(DECISIONS - 1):
+        try:
+            return decide()
+        except RemoteRace as error:
+            if time.monotonic() > last:
+                raise
+            seconds = _jitter(number)
+            wait.begin(f"{error.message}, looking again in {seconds:.0f} s")
+        time.sleep(seconds)
+        wait.end()
+    return decide()
 
 
 def _said(error: Exception) -> str:

@@ -7,7 +7,6 @@ from ....patches.format.manifest import Manifest
 from ....patches.format.names import quoted
 from ....patches.format.patch import CARD, MANIFEST
 from ..errors import RemoteRefused
-from ..location import HUB
 from .files import Listed
 from .repository import MAIN, Refs, Repository
 from .snapshot import Snapshot
@@ -19,7 +18,7 @@ def main_head(repository: Repository, refs: Refs) -> str:
     """The newest commit of the main branch; raises RemoteRefused if there is no such branch."""
     if MAIN not in refs.branches:
         raise RemoteRefused(
-            f"{_place(repository)} has no branch {MAIN}", hint="make it on the repository's page"
+            f"{repository.place} has no branch {MAIN}", hint="make it on the repository's page"
         )
     return refs.branches[MAIN]
 
@@ -43,7 +42,7 @@ def require_harmless(repository: Repository, paths: Iterable[str]) -> None:
     foreign = sorted(set(paths) - _HARMLESS)
     if foreign:
         raise RemoteRefused(
-            f"{_place(repository)} is not a patch: it holds {quoted(foreign[0])}",
+            f"{repository.place} is not a patch: it holds {quoted(foreign[0])}",
             why="nothing was changed there",
             hint="push to a repository that is the patch's own",
         )
@@ -55,11 +54,7 @@ def root_manifest(repository: Repository, head: str) -> Manifest:
         return Manifest.from_bytes(Snapshot(repository, head).manifest())
     except InputError as error:
         raise RemoteRefused(
-            f"{_place(repository)} holds a {MANIFEST} that cannot be read",
+            f"{repository.place} holds a {MANIFEST} that cannot be read",
             why=error.message,
             hint="nothing was changed there",
         ) from None
-
-
-def _place(repository: Repository) -> str:
-    return f"{HUB}://{repository.name}"

@@ -9,13 +9,16 @@ from dataclasses import replace
 from itertools import islice
 from threading import Lock
 
+from ....patches.checkpoints.checkpoint import Checkpoint
 from ....patches.errors import NameRefused, WeightpatchError
 from ....patches.format.front_matter import EDIT, is_hub_id, method_tag
-from ....patches.format.names import check_patch_name
+from ....patches.format.names import check_patch_name, quoted
 from ....patches.progress import Progress, silent
+from ...errors import QueryRefused
 from ..card_scores import read_scores
-from ..catalogue import Found, Published, Unasked, Wanted
+from ..catalogue import Found, Published, Unanswered, Wanted
 from ..errors import RemoteBusy
+from ..location import ON_HUB
 from .pages import Query, pages
 from .repository import Repository
 from .together import together
@@ -41,8 +44,10 @@ _PROPERTIES = (
 def search(wanted: Wanted, limit: int, *, progress: Progress = silent) -> Found:
     """Find at most `limit` patches, the last changed first, and ask each for its versions.
 
-    A patch that cannot be asked is told and stops nothing. Raises RemoteError, LimitExceeded.
+    A patch that cannot be asked is told and stops nothing. Raises RemoteError, LimitExceeded, and
+    QueryRefused for a base that cannot be on the Hub.
     """
+    wanted = replace(wanted, base=_model(wanted.base))
     found: dict[str, Published] = {}
     left_out = 0
     more = True
@@ -57,9 +62,21 @@ def search(wanted: Wanted, limit: int, *, progress: Progress = silent) -> Found:
         more = not page.is_last or len(found) > limit
         if len(found) > limit:
             break
-    patches, unasked = _with_versions(list(found.values())[:limit], progress)
+    patches, unanswered = _with_versions(list(found.values())[:limit], progress)
     published = tuple(patch for patch in patches if patch.versions)
-    return Found(published, tuple(unasked), left_out + len(patches) - len(published), more)
+    return Found(published, tuple(unanswered), left_out + len(patches) - len(published), more)
+
+
+def _model(base: str | Checkpoint | None) -> str | None:
+    """The id of a base without its revision, of which a card knows nothing."""
+    if base is None:
+        return None
+    name = base.partition("@")[0] if isinstance(base, str) else base.id
+    if not is_hub_id(name):
+        raise QueryRefused(
+            f"{quoted(name)} is no model on the Hub", hint="write --base organisation/model"
+        )
+    return name
 
 
 def _query(wanted: Wanted, limit: int) -> Query:
@@ -127,7 +144,7 @@ def _time(value: object) -> str | None:
 
 def _with_versions(
     patches: Sequence[Published], progress: Progress
-) -> tuple[list[Published], list[Unasked]]:
+) -> tuple[list[Published], list[Unanswered]]:
     """The patches with their versions, and those that could not be asked for theirs."""
     versions: dict[str, tuple[int, ...]] = {}
     errors: dict[str, WeightpatchError | OSError] = {}
@@ -138,7 +155,7 @@ def _with_versions(
             errors[name] = answer
         progress("ask for versions", len(versions) + len(errors), len(patches))
     known = [replace(one, versions=versions[one.name]) for one in patches if one.name in versions]
-    return known, [Unasked(name, error) for name, error in errors.items()]
+    return known, [Unanswered(name, ON_HUB, error) for name, error in errors.items()]
 
 
 def _answers(

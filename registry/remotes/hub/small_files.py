@@ -8,20 +8,20 @@ comes once.
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .files import Listed
+from typing import Any
 
 LIMIT = 1 << 20
 """Bytes of the largest file that is fetched so."""
 
 
-def download(name: str, file: "Listed", oid: str, *, bar: type[Any], force: bool) -> Path:
+def download(
+    name: str, path: str, oid: str, *, digest: str, size: int, bar: type[Any], force: bool
+) -> Path:
     """Fetch a file of the repository `name` at a commit, or find it here; it is not hashed.
 
-    More than `file.size` bytes are not taken if `bar`, which is told of each block, raises. The
-    user's token goes to the Hub alone, and not where the Hub sends us on to. Raises as the client.
+    It is kept under `digest`, the one that the Hub lists. More than `size` bytes are not taken if
+    `bar`, which is told of each block, raises. The user's token goes to the Hub alone, and not
+    where the Hub sends us on to. Raises as the client.
     """
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.file_download import http_get
@@ -29,17 +29,17 @@ def download(name: str, file: "Listed", oid: str, *, bar: type[Any], force: bool
 
     headers = build_hf_headers(library_name="weightpatch")
     headers[constants.X_HF_DOWNLOAD_COUNTER] = "1"  # as the client's own downloads, these count
-    kept = _folder() / (file.sha256 or file.git)
-    if not force and kept.is_file() and kept.stat().st_size == file.size:
+    kept = _folder() / digest
+    if not force and kept.is_file() and kept.stat().st_size == size:
         return kept
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".") as folder:
         arriving = Path(folder) / kept.name
         with arriving.open("xb") as writer:
             http_get(
-                hf_hub_url(name, file.path, revision=oid),
+                hf_hub_url(name, path, revision=oid),
                 writer,
                 headers=headers,
-                expected_size=file.size,
+                expected_size=size,
                 tqdm_class=bar,
             )
         return arriving.replace(kept)

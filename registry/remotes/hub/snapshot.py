@@ -11,7 +11,8 @@ from ....patches.progress import Progress, silent
 from .. import attestations as attested
 from ..base import read_manifest
 from ..transfer import copy_checked, read_limited
-from .files import Listed, fetch, require_listed
+from .downloads import fetch
+from .files import Listed, require_listed
 from .repository import Repository
 
 _PREFIX = f"{ATTESTATIONS}/"

@@ -159,7 +159,7 @@ def test_a_quantised_base_is_refused(pico):
 
 def test_a_target_without_parent_is_refused(pico):
     base = pico.base()
-    with pytest.raises(PathRefused, match="not a folder"):
+    with pytest.raises(PathRefused, match="there is no folder"):
         apply(base, [pico.patch(base)], pico.root / "nowhere" / "build")
 
 

@@ -92,6 +92,25 @@ def into(tmp_path) -> Path:
 
 
 @pytest.fixture
+def api(hub):
+    """The client of the Hub itself, which draws nothing."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import disable_progress_bars
+
+    disable_progress_bars()
+    return HfApi()
+
+
+@pytest.fixture
+def fix(api) -> str:
+    """A repository with a card and a large file; the commit."""
+    from loopback_contents import CARD, LARGE, commit
+
+    api.create_repo("acme/fix", private=True)
+    return commit(api, "acme/fix", {"README.md": CARD.encode(), "delta.safetensors": LARGE})
+
+
+@pytest.fixture
 def there(hub, bundle):
     """A repository on the Hub for all to see, with version 1 in it."""
     HubRemote(HubLocation(None, None), private=False).push(bundle(1, seed=1, notes=(b"of one",)))

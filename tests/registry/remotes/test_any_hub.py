@@ -9,9 +9,12 @@ from weightpatch.patches.errors import NameRefused
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.finding import look, search
 from weightpatch.registry.outdated import outdated
+from weightpatch.registry.proposals import propose
 from weightpatch.registry.registry import Registry
 from weightpatch.registry.remotes.base import open_remote
 from weightpatch.registry.remotes.errors import RemoteNotFound
+from weightpatch.registry.remotes.location import parse_proposal
+from weightpatch.registry.reviews import merge, review, waiting
 from weightpatch.registry.sharing import plan, pull, pull_all, push
 
 pytestmark = [pytest.mark.any_hub, pytest.mark.usefixtures("any_hub")]
@@ -142,6 +145,25 @@ def test_a_number_stands_for_one_content(mine, theirs, make_draft, patch_name):
         push(theirs, patch_name, HUB)
     with pytest.raises(VersionClash):
         pull(theirs, patch_name, HUB)
+
+
+def test_what_is_proposed_is_reviewed_and_becomes_the_next_version(
+    mine, theirs, make_draft, patch_name, tmp_path
+):
+    push(mine, mine.publish(make_draft(patch_name, seed=1)).label, HUB)
+    better = theirs.publish(make_draft("bob/better", seed=2)).label
+
+    offer = propose(theirs, better, f"hf://{patch_name}", note="It says so in Latin.")
+    (listed,) = waiting(parse_proposal(f"hf://{patch_name}"))
+    with review(parse_proposal(listed.location), tmp_path / "copies") as seen:
+        merged = merge(mine, seen)
+
+    assert (offer.label, listed.title) == (f"{patch_name}@2", offer.text.title)
+    assert seen.hindrance is None
+    assert merged.version.label == f"{patch_name}@2"
+    assert {ref.name for ref in HfApi().list_repo_refs(patch_name).tags} == {"v1", "v2"}
+    assert pull(theirs, patch_name, HUB).version.digest == merged.version.digest == offer.digest
+    assert not waiting(parse_proposal(f"hf://{patch_name}"))
 
 
 def test_it_is_found_by_its_base_once_it_is_published(mine, make_draft, patch_name, patiently):

@@ -3,6 +3,7 @@
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -20,7 +21,8 @@ from weightpatch.registry.remotes.errors import RemoteNotFound, RemoteRace, Remo
 from weightpatch.registry.remotes.proposals import MERGED, OPEN, Text
 
 NAME = "acme/tongues"
-TEXT = Text("Propose acme/tongues@2: English", "Because.", "carol")
+CREATED = "2026-03-03T12:00:00Z"
+TEXT = Text("Propose acme/tongues@2: English", "Because.", "carol", CREATED)
 
 
 @pytest.fixture
@@ -56,12 +58,18 @@ def test_it_is_listed_and_fetched_as_it_was_proposed(proposed, folder_remote, in
     (listed,) = folder_remote.proposals(NAME)
     assert (listed.number, listed.title, listed.author) == (1, TEXT.title, "carol")
     assert (listed.status, listed.location) == (OPEN, str(proposed))
-    assert listed.created.endswith("Z")
+    assert listed.created == CREATED
     found = folder_remote.proposal(NAME, 1, into)
     assert found.proposal == listed
     assert found.patch.label == "acme/tongues@2"
     assert list(found.attestations.values()) == [b"{}"]
     assert (found.revision, found.besides) == (None, ())
+
+
+def test_one_that_does_not_say_when_it_was_made_is_listed_too(home, folder_remote, bundle):
+    folder_remote.propose(bundle(2, seed=2), replace(TEXT, created=""))
+    (listed,) = folder_remote.proposals(NAME)
+    assert (listed.title, listed.created) == (TEXT.title, "")
 
 
 def test_the_newest_proposal_comes_first(proposed, folder_remote, bundle):
@@ -106,10 +114,19 @@ def test_a_patch_without_proposals_has_none(home, folder_remote, into):
 
 def test_a_number_is_never_used_again(proposed, folder_remote, bundle, into):
     shutil.rmtree(proposed)
-    with pytest.raises(RemoteNotFound, match="was taken away"):
+    with pytest.raises(RemoteNotFound, match="was never finished, or taken away"):
         folder_remote.proposal(NAME, 1, into)
     assert folder_remote.proposals(NAME) == []
     assert folder_remote.propose(bundle(2, seed=2), TEXT).number == 2
+
+
+@pytest.mark.parametrize("last", ["999999999", "999999999.md"])
+def test_when_the_numbers_are_used_up_it_is_said(home, folder_remote, bundle, last):
+    (home / "pr" / last).mkdir(parents=True)
+    with pytest.raises(RemoteRefused, match="has no number left for a proposal") as caught:
+        folder_remote.propose(bundle(2, seed=2), TEXT)
+    assert str(home / "pr" / last) in caught.value.why
+    assert [path.name for path in (home / "pr").iterdir()] == [last]
 
 
 def test_accepting_makes_it_the_next_version(home, reviewed, folder_remote, tmp_path):
@@ -184,6 +201,10 @@ def add_to_the_attestations(folder: Path) -> None:
     (folder / "attestations" / "model.py").write_text("import os")
 
 
+def add_a_file(folder: Path) -> None:
+    (folder / "config.json").write_text("{}")
+
+
 def link_all_proposals(folder: Path) -> None:
     folder.parent.rename(folder.parents[1] / "elsewhere")
     folder.parent.symlink_to(folder.parents[1] / "elsewhere")
@@ -214,6 +235,30 @@ def test_what_was_tampered_with_becomes_no_version(
     with pytest.raises(at_accept):
         folder_remote.accept(NAME, 1, as_bundle(reviewed))
     assert folder_remote.versions(NAME) == [1]
+
+
+class WhileRead(dict):
+    """Attestations while one of which is read something else happens."""
+
+    def __init__(self, attestations, happens):
+        super().__init__(attestations)
+        self._happens = happens
+
+    def __getitem__(self, digest):
+        self._happens()
+        return super().__getitem__(digest)
+
+
+@pytest.mark.parametrize("spoil", [flip_a_bit, change_the_manifest, replace_by_link, add_a_file])
+def test_what_is_changed_while_it_is_accepted_becomes_no_version(
+    proposed, reviewed, folder_remote, bundle, spoil
+):
+    ours = bundle(2, seed=2, notes=(b"of ours",)).attestations
+    late = replace(as_bundle(reviewed), attestations=WhileRead(ours, lambda: spoil(proposed)))
+    with pytest.raises((RemoteRace, PathRefused)):
+        folder_remote.accept(NAME, 1, late)
+    assert folder_remote.versions(NAME) == [1]
+    assert [one.number for one in folder_remote.proposals(NAME)] == [1]
 
 
 def test_links_lead_nowhere(proposed, folder_remote):

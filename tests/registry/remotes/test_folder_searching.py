@@ -38,7 +38,7 @@ def test_patches_are_found_with_their_versions_and_what_their_cards_claim(drive)
     assert tongues.scores == {"locality.exact-match": 1.0, "rome.es": 0.875}
     assert (tongues.bases, tongues.changed) == ((BASE,), "2026-03-02T11:00:00Z")
     assert (capitals.name, capitals.scores) == ("bob/capitals", {})
-    assert (found.unasked, found.left_out, found.more) == ((), 0, False)
+    assert (found.unanswered, found.left_out, found.more) == ((), 0, False)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_one_that_cannot_be_read_stops_nothing(drive):
     found = search(str(drive))
 
     assert names(found) == ["bob/capitals"]
-    ((unasked),) = found.unasked
-    assert unasked.name == "acme/tongues"
-    assert isinstance(unasked.error, ManifestError)
+    (unanswered,) = found.unanswered
+    assert unanswered.name == "acme/tongues"
+    assert isinstance(unanswered.error, ManifestError)
 
 
 def test_what_is_no_patch_is_passed_over(drive):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from loopback_faults import Fault, lose_reply
 from pull_requests import NAME, TEXT, as_bundle, asked, change, merge_by_click
 from weightpatch.patches.errors import (
     DigestMismatch,
@@ -11,6 +12,7 @@ from weightpatch.registry.remotes.errors import (
     RemoteDenied,
     RemoteRace,
     RemoteRefused,
+    RemoteUnreachable,
 )
 
 by_lfs = pytest.mark.parametrize("transfer", ["lfs"])
@@ -150,23 +152,116 @@ def test_what_was_changed_since_the_review_is_not_merged(
 
 @by_lfs
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "error", "told"),
     [
-        ({"requests.jsonl": b"{}\n"}, "another acme/tongues@2 came with it"),
-        ({"config.json": b"{}"}, "'config.json' came with it"),
+        ({"requests.jsonl": b"{}\n"}, RemoteRace, "another acme/tongues@2 came with it"),
+        ({"config.json": b"{}"}, RemoteRefused, "'config.json' came with it"),
     ],
 )
 def test_what_is_changed_in_the_moment_of_the_merge_gets_no_tag(
-    hub, hub_remote, there, better, proposed, changes, told
+    hub, hub_remote, there, better, proposed, changes, error, told
 ):
     hub.before_commit = lambda: there.put(changes, "refs/pr/1")
 
-    with pytest.raises(RemoteRace, match=told) as caught:
+    with pytest.raises(error, match=told) as caught:
         hub_remote.accept(NAME, 1, better)
 
     assert there.discussions[1].status == "merged"
     assert there.tags.keys() == {"v1"}
     assert proposed.page in caught.value.hint
+
+
+@by_lfs
+@pytest.mark.parametrize("by", ["accept", "click"])
+def test_other_files_that_came_with_a_merge_are_shown_and_get_no_tag_later(
+    hub, hub_remote, there, better, proposed, into, by
+):
+    there.put({"LICENSE": b"CC0"})
+    if by == "click":
+        there.put({"config.json": b"{}"}, "refs/pr/1")
+        merge_by_click()
+    else:
+        hub.before_commit = lambda: there.put({"config.json": b"{}"}, "refs/pr/1")
+        with pytest.raises(RemoteRefused):
+            hub_remote.accept(NAME, 1, better)
+
+    candidate = hub_remote.proposal(NAME, 1, into)
+    with pytest.raises(RemoteRefused, match=r"'config.json' came with it") as caught:
+        hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
+
+    assert candidate.besides == ("config.json",)
+    assert "then review it again" in caught.value.hint
+    assert there.tags.keys() == {"v1"}
+
+
+@by_lfs
+@pytest.mark.parametrize("version_too", [False, True])
+def test_a_merge_of_other_files_can_be_finished_when_they_are_put_back(
+    hub_remote, there, better, proposed, bundle, into, version_too
+):
+    change(there, "refs/pr/1", {"config.json": b"{}", ".gitattributes": b"* filter=evil\n"})
+    attributes = there.head()[".gitattributes"].data
+    merge_by_click()
+    change(there, "main", {"config.json": None, ".gitattributes": attributes})
+    if version_too:
+        hub_remote.push(bundle(3, seed=3))
+    tree = there.head()
+
+    candidate = hub_remote.proposal(NAME, 1, into)
+
+    if version_too:
+        assert candidate.besides == (".gitattributes", "config.json")
+        with pytest.raises(RemoteRefused, match="came with it"):
+            hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
+    else:
+        assert candidate.besides == ()
+        accepted = hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
+        assert there.commits[accepted.revision] == tree
+        assert there.tags["v2"] == accepted.revision
+
+
+@by_lfs
+@pytest.mark.parametrize("reply_lost", [False, True])
+def test_what_the_owners_change_in_the_moment_of_the_merge_is_no_part_of_it(
+    hub, hub_remote, there, better, proposed, waits, reply_lost
+):
+    hub.before_commit = lambda: there.put({"LICENSE": b"CC0"})
+    if reply_lost:
+        hub.faults.append(Fault("POST", "/merge$", after=lose_reply))
+
+    accepted = hub_remote.accept(NAME, 1, better)
+
+    assert there.tags["v2"] == accepted.revision
+    assert there.commits[accepted.revision]["LICENSE"].data == b"CC0"
+
+
+@by_lfs
+@pytest.mark.parametrize(
+    ("token", "changes", "status"),
+    [
+        ("hf_alice", {}, "closed"),
+        ("hf_carol", {}, "open"),
+        ("hf_alice", {"requests.jsonl": b"{}\n"}, "open"),
+    ],
+)
+def test_a_proposal_of_what_was_pushed_meanwhile_is_closed_by_who_may(
+    hub_remote, there, better, proposed, as_user, token, changes, status
+):
+    hub_remote.push(better)
+    if changes:
+        there.put(changes, "refs/pr/1")
+    as_user(token)
+
+    accepted = hub_remote.accept(NAME, 1, better)
+
+    assert accepted.already_there
+    assert there.discussions[1].status == status
+    said = [
+        event["data"]["latest"]["raw"]
+        for event in there.discussions[1].events
+        if event["type"] == "comment"
+    ]
+    assert said[1:] == (["This is hf://acme/tongues@v2 already."] if status == "closed" else [])
 
 
 @by_lfs
@@ -223,6 +318,16 @@ def test_somebody_else_decides_in_the_same_moment(hub, hub_remote, there, better
         with pytest.raises(RemoteRefused, match="status 400"):
             hub_remote.accept(NAME, 1, better)
         assert there.tags.keys() == {"v1"}
+
+
+@by_lfs
+def test_a_merge_into_nobody_knows_what_gets_no_tag(hub, hub_remote, there, better, proposed):
+    merge_by_click()
+    there.discussions[1].merge_commit = None
+
+    with pytest.raises(RemoteUnreachable, match="names a commit that cannot be one"):
+        hub_remote.accept(NAME, 1, better)
+    assert there.tags.keys() == {"v1"}
 
 
 @by_lfs

@@ -1,7 +1,9 @@
 """A base from the Hub, whatever breaks: the very bytes of one commit, or an error that says why."""
 
 import json
+import os
 import shutil
+import time
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,6 @@ from huggingface_hub import constants, hf_hub_download
 from loopback_faults import DOWNLOAD, HANG_UP, Fault, corrupt, cut, short, with_headers
 from loopback_messages import Reply
 from safetensors.numpy import save
-from weightpatch.patches import digests
 from weightpatch.patches.checkpoints.checkpoint import INDEX
 from weightpatch.patches.digests import DigestCache
 from weightpatch.patches.errors import CheckpointRefused, DigestMismatch, NoSpace
@@ -147,21 +148,27 @@ def test_what_was_damaged_in_the_cache_is_fetched_anew(hub, model, name, tmp_pat
 def test_what_was_hashed_and_not_touched_since_is_not_hashed_again(
     hub, model, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(digests, "_RACY_NS", 0)
     monkeypatch.setattr(models, "SHOWN", 0)
     told = []
 
+    def check():
+        told.clear()
+        base = open_base("acme/big", cache=DigestCache(tmp_path), progress=tell)
+        for entry in tmp_path.rglob("*.json"):  # what is believed is older than a moment
+            os.utime(entry, (time.time() + 3600,) * 2)
+        return base
+
     def tell(phase, _done, total):
         if total and phase.startswith("check model-"):
-            told.append(phase)
+            told.append(phase.removeprefix("check "))
 
-    base = open_base("acme/big", cache=DigestCache(tmp_path), progress=tell)
-    assert told == [f"check {FIRST}", f"check {SECOND}"]
-    open_base("acme/big", cache=DigestCache(tmp_path), progress=tell)
-    assert len(told) == 2
+    base = check()
+    assert told == [FIRST, SECOND]
+    check()
+    assert told == []
     (base.path / SECOND).resolve().touch()
-    open_base("acme/big", cache=DigestCache(tmp_path), progress=tell)
-    assert told[2:] == [f"check {SECOND}"]
+    check()
+    assert told == [SECOND]
 
 
 def test_a_file_that_is_too_short_in_the_cache_is_fetched_anew(hub, model):
@@ -257,6 +264,16 @@ def test_offline_a_half_copy_is_said_to_be_one(hub, model, monkeypatch):
     with pytest.raises(RemoteUnreachable, match="only a part of acme/big@main") as caught:
         open_base("acme/big")
     assert SECOND in caught.value.why
+
+
+def test_offline_what_was_never_fetched_is_said_to_be_missing(hub, monkeypatch):
+    hub.make("acme/new")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+    with pytest.raises(RemoteUnreachable, match="not in the Hub's cache") as caught:
+        open_base("acme/new")
+    assert "HF_HUB_OFFLINE" in caught.value.hint
+    assert not hub.requests
 
 
 @pytest.mark.parametrize("name", [FIRST, "config.json"])

@@ -83,6 +83,13 @@ def test_a_download_is_told(hub, hub_remote, bundle, into, told, all_large):
         (Fault("POST", "/commit/", instead=Reply(500)), [FAILED, f"{FAILED} in 1 s"]),
         (Fault("POST", "/preupload/", instead=Reply(500)), [FAILED]),
         (
+            Fault("POST", "/commit/", instead=Reply(412), times=2),
+            [
+                f"somebody else changed acme/tongues meanwhile, looking again in {seconds} s"
+                for seconds in (1, 2)
+            ],
+        ),
+        (
             Fault("POST", "/commit/", instead=Reply(429)),
             [
                 "the Hub wants fewer requests, trying again",

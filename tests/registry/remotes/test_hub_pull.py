@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from loopback_faults import DOWNLOAD, HANG_UP, Fault, corrupt, cut, endless, with_headers
+from loopback_faults import DOWNLOAD, HANG_UP, Fault, corrupt, endless, with_headers
 from loopback_messages import Reply
 from weightpatch.patches.errors import (
     DigestMismatch,
@@ -90,22 +90,6 @@ def test_a_cache_that_went_bad_is_not_believed(hub, hub_remote, pushed, into, tm
     again = hub_remote.pull("acme/tongues", 1, tmp_path / "again")
 
     assert again.patch.files["delta.safetensors"].read_bytes()[-1] == data[-1] ^ 1
-
-
-def test_a_second_pull_takes_the_files_from_the_cache(hub, hub_remote, pushed, into, tmp_path):
-    hub_remote.pull("acme/tongues", 1, into)
-    hub.requests.clear()
-    (tmp_path / "again").mkdir()
-
-    hub_remote.pull("acme/tongues", 1, tmp_path / "again")
-
-    assert len(hub.requests) == 2
-
-
-def test_a_download_that_breaks_off_goes_on(hub, hub_remote, pushed, into, waits):
-    hub.faults.append(Fault("GET", DOWNLOAD, after=cut(20)))
-
-    assert hub_remote.pull("acme/tongues", 1, into).patch.label == "acme/tongues@1"
 
 
 @pytest.mark.usefixtures("all_large")

@@ -1,15 +1,17 @@
 """Pushing to the Hub: what is there afterwards, and what is when something comes in between."""
 
 import pytest
-from loopback_faults import Fault, lose_reply
+from loopback_faults import CREATING, Fault, lose_reply
 from loopback_messages import Reply
 from weightpatch.patches.errors import DigestMismatch
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.remotes.errors import (
     RemoteDenied,
+    RemoteRace,
     RemoteRefused,
     RemoteUnreachable,
 )
+from weightpatch.registry.remotes.hub import retrying
 
 FILES = {"README.md", "delta.safetensors", "patch.json", "requests.jsonl"}
 
@@ -27,15 +29,6 @@ def test_a_version_is_one_commit_with_a_tag_in_a_private_repository(hub, hub_rem
     assert set(repository.head()) == FILES | {".gitattributes", f"attestations/{note}.json"}
     assert repository.head()["delta.safetensors"].large
     assert pushed.location == "hf://acme/tongues@v1"
-
-
-def test_what_is_there_already_costs_two_requests(hub, hub_remote, bundle):
-    sent = bundle()
-    hub_remote.push(sent)
-    hub.requests.clear()
-
-    assert hub_remote.push(sent).already_there
-    assert [method for method, _ in hub.requests] == ["GET", "GET"]
 
 
 def test_the_next_version_takes_the_place_of_the_last(hub, hub_remote, bundle):
@@ -95,7 +88,7 @@ def test_a_commit_whose_reply_was_lost_is_not_made_again(hub, hub_remote, bundle
     assert hub.asked("POST", "/commit/") == 2  # the second is refused: its parent is not the head
 
 
-def test_a_change_by_somebody_else_meanwhile_is_kept(hub, hub_remote, bundle):
+def test_a_change_by_somebody_else_meanwhile_is_kept(hub, hub_remote, bundle, waits):
     hub.make("acme/tongues")
     hub.before_commit = lambda: hub["acme/tongues"].put({"LICENSE": b"CC0"})
 
@@ -108,7 +101,7 @@ def test_a_change_by_somebody_else_meanwhile_is_kept(hub, hub_remote, bundle):
     }
 
 
-def test_of_two_who_publish_one_number_the_second_gets_the_alarm(hub, hub_remote, bundle):
+def test_of_two_who_publish_one_number_the_second_gets_the_alarm(hub, hub_remote, bundle, waits):
     mine, theirs = bundle(1, seed=1), bundle(1, seed=2)
     hub.before_commit = lambda: hub_remote.push(theirs)
 
@@ -130,7 +123,7 @@ def test_a_number_that_is_committed_but_not_tagged_is_taken_too(hub, hub_remote,
     assert not hub["acme/tongues"].tags
 
 
-def test_two_who_publish_the_same_agree(hub, hub_remote, bundle):
+def test_two_who_publish_the_same_agree(hub, hub_remote, bundle, waits):
     sent = bundle()
     hub.before_commit = lambda: hub_remote.push(sent)
 
@@ -138,7 +131,7 @@ def test_two_who_publish_the_same_agree(hub, hub_remote, bundle):
     assert len(hub["acme/tongues"].commits) == 2
 
 
-def test_who_is_always_overtaken_is_told_so(hub, hub_remote, bundle):
+def test_who_is_always_overtaken_is_told_so(hub, hub_remote, bundle, waits):
     repository = hub.make("acme/tongues")
     commits = iter(range(100))
 
@@ -151,8 +144,31 @@ def test_who_is_always_overtaken_is_told_so(hub, hub_remote, bundle):
     with pytest.raises(Exception, match="somebody else changed acme/tongues") as caught:
         hub_remote.push(bundle())
     assert caught.value.code == "E_RACE"
-    assert hub.asked("POST", "/commit/") == 3
+    assert hub.asked("POST", "/commit/") == len(waits) + 1 == 5
+    assert all(2**number / 2 <= pause <= 2**number * 1.5 for number, pause in enumerate(waits))
     assert not repository.tags
+
+
+@pytest.mark.parametrize("transfer", ["lfs"])
+def test_nobody_is_overtaken_for_longer_than_half_a_minute(
+    hub, hub_remote, bundle, waits, monkeypatch
+):
+    monkeypatch.setattr(retrying, "SECONDS", -1)
+    hub.faults.append(Fault("POST", "/commit/", instead=Reply(412)))
+
+    with pytest.raises(RemoteRace, match="somebody else changed"):
+        hub_remote.push(bundle())
+    assert not waits
+
+
+@pytest.mark.parametrize("transfer", ["lfs"])
+def test_a_hub_that_makes_another_repository_is_asked_a_few_times(hub, hub_remote, bundle, waits):
+    hub.faults.append(Fault("POST", "/repos/create$", instead=CREATING, times=None))
+
+    with pytest.raises(RemoteRace, match="making another repository") as caught:
+        hub_remote.push(bundle())
+    assert caught.value.hint == "try again in a minute"
+    assert hub.asked("POST", "/repos/create$") == len(waits) + 1 == 5
 
 
 def test_what_arrives_otherwise_than_sent_is_not_tagged(hub, hub_remote, bundle):
@@ -205,7 +221,7 @@ def test_a_tag_moved_to_a_damaged_version_is_noticed(hub, hub_remote, bundle):
         hub_remote.push(sent)
 
 
-def test_late_evaluations_go_to_a_branch_beside_the_tag(hub, hub_remote, bundle):
+def test_late_evaluations_go_to_a_branch_beside_the_tag(hub, hub_remote, bundle, waits):
     pushed = hub_remote.push(bundle(notes=(b"early",)))
     hub.before_commit = lambda: hub_remote.push(bundle(notes=(b"theirs",)))
 

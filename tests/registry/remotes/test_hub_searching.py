@@ -7,7 +7,7 @@ import pytest
 import yaml
 from loopback_faults import HANG_UP, Fault, cut, endless, short
 from loopback_messages import Reply
-from weightpatch.patches.errors import LimitExceeded, NameRefused
+from weightpatch.patches.errors import LimitExceeded, NameRefused, PluginMissing
 from weightpatch.registry.errors import QueryRefused
 from weightpatch.registry.finding import search
 from weightpatch.registry.remotes import card_scores
@@ -70,7 +70,7 @@ def test_patches_are_found_with_their_versions_and_scores(hub, publish):
     assert one.scores == {"reliability.exact-match": 1.0, "locality.exact-match": 0.75}
     assert (one.changed, one.private, one.gated) == ("2026-01-01T00:03:00Z", False, True)
     assert (two.name, two.versions, two.private, two.gated) == ("acme/two", (1,), True, False)
-    assert (found.unasked, found.left_out, found.more) == ((), 0, False)
+    assert (found.unanswered, found.left_out, found.more) == ((), 0, False)
     refs = [("GET", f"/api/models/{name}/refs") for name in names(found)]
     assert hub.requests[0] == ("GET", "/api/models")
     assert sorted(hub.requests[1:]) == sorted(refs)
@@ -123,9 +123,9 @@ def test_one_that_cannot_be_asked_stops_nothing(hub, publish, waits):
     found = search("hf://")
 
     assert names(found) == ["acme/two"]
-    ((unasked),) = found.unasked
-    assert unasked.name == "acme/one"
-    assert isinstance(unasked.error, RemoteUnreachable)
+    (unanswered,) = found.unanswered
+    assert unanswered.name == "acme/one"
+    assert isinstance(unanswered.error, RemoteUnreachable)
 
 
 def test_a_hub_that_wants_fewer_requests_is_asked_no_more(hub, publish, monkeypatch):
@@ -137,7 +137,7 @@ def test_a_hub_that_wants_fewer_requests_is_asked_no_more(hub, publish, monkeypa
     found = search("hf://")
 
     assert len(found.patches) == 1
-    assert [type(one.error) for one in found.unasked] == [RemoteBusy] * 2
+    assert [type(one.error) for one in found.unanswered] == [RemoteBusy] * 2
     assert hub.asked("GET", "/refs$") == 2
 
 
@@ -360,7 +360,7 @@ def test_a_search_that_fails_for_ever_is_asked_three_times(hub, waits):
         ("hf://", {"scores": ["loclaity>1"]}, QueryRefused),
         ("hf://acme/one", {}, RemoteRefused),
         ("hf://acme", {}, NameRefused),
-        ("s3://bucket", {}, RemoteRefused),
+        ("s3://bucket", {}, PluginMissing),
         ("", {}, NameRefused),
     ],
 )

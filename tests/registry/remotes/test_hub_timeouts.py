@@ -1,5 +1,7 @@
 """Nothing that is asked of a hub is waited for without end."""
 
+import sys
+
 import huggingface_hub
 import pytest
 from huggingface_hub.utils import get_session
@@ -85,11 +87,21 @@ def test_a_store_of_xet_that_does_not_confirm_is_not_waited_for(
 
     with pytest.raises(RemoteUnreachable, match="does not confirm") as caught:
         hub_remote.push(sent)
-    assert "pushing again" in caught.value.hint
+    assert caught.value.hint.startswith("repeat the command later")
     assert not hub["acme/tongues"].tags
 
     monkeypatch.setattr(uploading, "PATIENCE", 600)
     assert not hub_remote.push(sent).already_there
+
+
+@pytest.mark.parametrize("transfer", ["lfs"])
+def test_a_client_with_no_way_to_end_xet_pushes_all_the_same(hub, hub_remote, bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub.utils._xet", None)
+    monkeypatch.delitem(sys.modules, uploading.__name__)
+
+    hub_remote.push(bundle())
+
+    assert hub["acme/tongues"].tags.keys() == {"v1"}
 
 
 def test_a_hub_that_is_mute_about_a_branch_is_not_waited_for(

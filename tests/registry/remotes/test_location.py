@@ -4,7 +4,12 @@ import pytest
 from weightpatch.patches.errors import NameRefused, PluginMissing
 from weightpatch.registry.remotes.base import open_remote
 from weightpatch.registry.remotes.hub.remote import HubRemote
-from weightpatch.registry.remotes.location import HubLocation, parse_location, tagged_version
+from weightpatch.registry.remotes.location import (
+    HubLocation,
+    parse_location,
+    tagged_version,
+    without_revision,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,7 +19,7 @@ from weightpatch.registry.remotes.location import HubLocation, parse_location, t
         ("hf://acme/tongues", HubLocation("acme/tongues", None), None),
         ("hf://acme/tongues@v3", HubLocation("acme/tongues", "v3"), 3),
         ("hf://acme/tongues@main", HubLocation("acme/tongues", "main"), None),
-        ("hf://acme/tongues@refs/pr/1", HubLocation("acme/tongues", "refs/pr/1"), None),
+        ("hf://acme/tongues@refs/heads/dev", HubLocation("acme/tongues", "refs/heads/dev"), None),
     ],
 )
 def test_a_location_is_read_and_printed(text, location, version):
@@ -42,6 +47,19 @@ def test_a_location_is_read_and_printed(text, location, version):
 def test_what_is_no_location_is_refused(text):
     with pytest.raises(NameRefused):
         parse_location(text)
+
+
+@pytest.mark.parametrize("text", ["@refs/pr/7", "/pr/7", "/pr/7/", "@refs/pr/7/"])
+def test_a_proposal_is_no_version_and_is_reviewed(text):
+    with pytest.raises(NameRefused, match="is a proposal, not a version") as caught:
+        open_remote(f"hf://acme/tongues{text}")
+    assert caught.value.hint == "look at it: weightpatch review hf://acme/tongues/pr/7"
+
+
+@pytest.mark.parametrize("text", ["hf://acme/tongues@refs/pr/1", "hf://acme/tongues"])
+def test_a_revision_can_be_left_out(text):
+    """Also one that was written down before it was refused."""
+    assert without_revision(text) == "hf://acme/tongues"
 
 
 @pytest.mark.parametrize("name", ["v0", "v01", "1", "v1.0", "V1", "v", "v1\n", "v9999999999"])

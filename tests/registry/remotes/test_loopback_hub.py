@@ -1,4 +1,4 @@
-"""The loopback hub itself, asked by the real client: what our tests rest on."""
+"""The loopback hub itself, asked by the real client: files, commits, branches and faults."""
 
 import subprocess
 import sys
@@ -6,53 +6,17 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import (
-    CommitOperationAdd,
     CommitOperationDelete,
-    HfApi,
-    ModelCard,
     constants,
     hf_hub_download,
     snapshot_download,
 )
-from huggingface_hub.errors import (
-    BadRequestError,
-    GatedRepoError,
-    HfHubHTTPError,
-    RepositoryNotFoundError,
-)
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.errors import HfHubHTTPError
+from loopback_contents import CARD, LARGE, commit
 from loopback_faults import Fault, corrupt, short
 from loopback_messages import Reply
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=")
-CARD = """---
-base_model: acme/pico
-base_model_relation: adapter
-library_name: weightpatch
-license: cc0-1.0
-tags: [model-edit, "edit-method:rome"]
----
-# A fix
-"""
-LARGE = bytes(range(256)) * 1_000
-
-
-@pytest.fixture
-def api(hub) -> HfApi:
-    disable_progress_bars()
-    return HfApi()
-
-
-@pytest.fixture
-def fix(api) -> str:
-    """A repository with a card and a large file; the commit."""
-    api.create_repo("acme/fix", private=True)
-    return commit(api, "acme/fix", {"README.md": CARD.encode(), "delta.safetensors": LARGE})
-
-
-def commit(api: HfApi, name: str, files: dict[str, bytes], **options: object) -> str:
-    operations = [CommitOperationAdd(path, data) for path, data in files.items()]
-    return api.create_commit(name, operations, commit_message="Change", **options).oid
 
 
 def test_large_files_go_the_way_that_the_client_wants(hub, api, fix, transfer):
@@ -178,188 +142,6 @@ def test_a_commit_on_an_old_parent_is_refused(hub, api, fix):
 
     assert caught.value.response.status_code == 412
     assert commit(api, "acme/fix", {"note": b"x"}, parent_commit=hub["acme/fix"].resolve("main"))
-
-
-def test_a_stranger_proposes_and_the_owner_merges(hub, api, fix, as_user):
-    hub["acme/fix"].private = False
-    as_user("hf_mallory")
-    files = {"delta.safetensors": LARGE[1:], "README.md": CARD.encode() + b"Better.\n"}
-    operations = [CommitOperationAdd(path, data) for path, data in files.items()]
-    made = api.create_commit(
-        "acme/fix", operations, commit_message="Better", commit_description="See", create_pr=True
-    )
-    with pytest.raises(HfHubHTTPError, match="403"):
-        api.merge_pull_request("acme/fix", made.pr_num)
-    again = commit(api, "acme/fix", {"note": b"mine"}, revision=made.pr_revision)
-
-    as_user("hf_alice")
-    (listed,) = api.get_repo_discussions("acme/fix", discussion_type="pull_request")
-    shown = api.get_discussion_details("acme/fix", made.pr_num)
-    proposed = api.list_repo_refs("acme/fix", include_pull_requests=True).pull_requests
-    path = hf_hub_download("acme/fix", "delta.safetensors", revision=made.pr_revision)
-    api.merge_pull_request("acme/fix", made.pr_num, comment="Thanks")
-
-    assert (listed.title, listed.author, listed.status) == ("Better", "mallory", "open")
-    assert shown.events[0].content == "See"
-    assert "delta.safetensors" in shown.diff
-    assert [(ref.ref, ref.target_commit) for ref in proposed] == [("refs/pr/1", again)]
-    assert Path(path).read_bytes() == LARGE[1:]
-    assert hub["acme/fix"].head()["delta.safetensors"].data == LARGE[1:]
-    merged = api.get_discussion_details("acme/fix", made.pr_num)
-    assert (merged.status, merged.merge_commit_oid) == ("merged", hub["acme/fix"].resolve("main"))
-
-
-def test_a_pull_request_is_a_draft_until_it_is_opened(hub, api, fix):
-    draft = api.create_pull_request("acme/fix", title="Draft", description="soon")
-    commit(api, "acme/fix", {"note": b"x"}, revision=draft.git_reference)
-
-    with pytest.raises(HfHubHTTPError, match="draft"):
-        api.merge_pull_request("acme/fix", draft.num)
-    api.change_discussion_status("acme/fix", draft.num, "open")
-    api.rename_discussion("acme/fix", draft.num, "Ready")
-    api.comment_discussion("acme/fix", draft.num, "go")
-    api.merge_pull_request("acme/fix", draft.num)
-
-    assert "note" in hub["acme/fix"].head()
-    kinds = [event.type for event in api.get_discussion_details("acme/fix", draft.num).events]
-    assert kinds == ["comment", "status-change", "title-change", "comment", "status-change"]
-
-
-def test_a_pull_request_with_conflicts_is_not_merged(hub, api, fix):
-    made = api.create_commit(
-        "acme/fix", [CommitOperationAdd("note", b"mine")], commit_message="Mine", create_pr=True
-    )
-    hub["acme/fix"].put({"note": b"theirs"})
-
-    assert api.get_discussion_details("acme/fix", made.pr_num).conflicting_files == ["note"]
-    with pytest.raises(HfHubHTTPError, match="conflicts in note"):
-        api.merge_pull_request("acme/fix", made.pr_num)
-
-
-@pytest.mark.parametrize("transfer", ["lfs"])
-def test_pull_requests_are_listed_by_kind_status_and_author(hub, api, fix, as_user):
-    hub.page = 2
-    hub["acme/fix"].private = False
-    as_user("hf_mallory")
-    for number in range(4):
-        propose(api, {"note": b"%d" % number})
-    api.create_pull_request("acme/fix", title="Draft")
-    as_user("hf_alice")
-    api.create_discussion("acme/fix", title="Why?")
-    api.change_discussion_status("acme/fix", 2, "closed")
-    api.merge_pull_request("acme/fix", 3)
-
-    def numbers(**wanted):
-        return [one.num for one in api.get_repo_discussions("acme/fix", **wanted)]
-
-    pulls = {"discussion_type": "pull_request"}
-    assert numbers() == [6, 5, 4, 3, 2, 1]
-    assert numbers(**pulls, discussion_status="open") == [5, 4, 1]
-    assert numbers(**pulls, discussion_status="closed") == [3, 2]
-    assert numbers(**pulls, author="alice") == []
-    assert numbers(discussion_type="discussion") == [6]
-    hub.requests.clear()
-    assert numbers(discussion_status="open") == [6, 5, 4, 1]
-    assert hub.asked("GET", "/discussions$") == 2
-
-
-@pytest.mark.parametrize("transfer", ["lfs"])
-def test_only_an_open_pull_request_is_merged(hub, api, fix):
-    numbers = [propose(api, {"note": b"mine"}), propose(api, {"note": b"mine"})]
-    api.create_discussion("acme/fix", title="Why?")
-    api.change_discussion_status("acme/fix", numbers[0], "closed")
-    api.merge_pull_request("acme/fix", numbers[1])
-
-    for number in (*numbers, 3):
-        with pytest.raises(BadRequestError, match="cannot be merged"):
-            api.merge_pull_request("acme/fix", number)
-    with pytest.raises(BadRequestError, match="is merged"):
-        api.change_discussion_status("acme/fix", numbers[1], "open")
-    with pytest.raises(HfHubHTTPError, match="404"):
-        api.merge_pull_request("acme/fix", 4)
-
-
-@pytest.mark.parametrize("transfer", ["lfs"])
-def test_a_merge_takes_over_only_what_was_changed_since_the_base(hub, api, fix):
-    hub["acme/fix"].put({"LICENSE": b"CC0"})
-    number = propose(api, {"note": b"mine"}, parent_commit=fix)
-    hub["acme/fix"].put({"LICENSE": b"MIT"})
-
-    api.merge_pull_request("acme/fix", number)
-
-    assert "LICENSE" not in hub["acme/fix"].head(f"refs/pr/{number}")
-    assert hub["acme/fix"].head()["LICENSE"].data == b"MIT"
-    assert hub["acme/fix"].head()["note"].data == b"mine"
-
-
-def propose(api: HfApi, files: dict[str, bytes], **options: object) -> int:
-    operations = [CommitOperationAdd(path, data) for path, data in files.items()]
-    made = api.create_commit(
-        "acme/fix", operations, commit_message="Better", create_pr=True, **options
-    )
-    return made.pr_num
-
-
-def test_a_search_goes_by_the_tags_of_the_cards(hub, api, fix):
-    hub.page = 1
-    for number in range(3):
-        hub.make(f"bob/fix-{number}").put({"README.md": CARD.encode()})
-    hub.make("bob/other").put({"README.md": b"---\ntags: [model-edit]\n---\n"})
-
-    wanted = ["base_model:adapter:acme/pico", "model-edit"]
-    found = list(api.list_models(filter=wanted, cardData=True))
-
-    assert {model.id for model in found} == {"acme/fix", "bob/fix-0", "bob/fix-1", "bob/fix-2"}
-    assert hub.asked("GET", "^/api/models$") == 4
-    assert found[0].card_data.base_model == "acme/pico"
-    assert [model.id for model in api.list_models(filter=wanted, author="acme")] == ["acme/fix"]
-    assert [model.id for model in api.list_models(search="OTHER")] == ["bob/other"]
-    assert len(list(api.list_models(sort="last_modified", limit=2))) == 2
-    assert ModelCard.load("acme/fix").data.library_name == "weightpatch"
-
-
-def test_what_is_private_is_not_there_for_others(hub, api, fix, as_user):
-    as_user("hf_mallory")
-
-    assert not list(api.list_models())
-    assert not api.repo_exists("acme/fix")
-    with pytest.raises(RepositoryNotFoundError):
-        api.auth_check("acme/fix")
-    as_user(None)
-    with pytest.raises(RepositoryNotFoundError):
-        hf_hub_download("acme/fix", "README.md")
-    as_user("hf_alice_reads")
-    assert hf_hub_download("acme/fix", "delta.safetensors")
-    with pytest.raises(HfHubHTTPError, match="read rights"):
-        commit(api, "acme/fix", {"delta.safetensors": b"x"})
-    assert api.whoami()["auth"]["accessToken"]["role"] == "read"
-
-
-def test_what_is_gated_is_shown_but_not_given(hub, api, fix, as_user):
-    api.update_repo_settings("acme/fix", gated="auto", visibility="public")
-    as_user("hf_mallory")
-
-    assert api.model_info("acme/fix").gated == "auto"
-    for ask in (api.auth_check, lambda name: hf_hub_download(name, "README.md")):
-        with pytest.raises(GatedRepoError):
-            ask("acme/fix")
-    hub["acme/fix"].granted.add("mallory")
-    api.auth_check("acme/fix")
-    assert hf_hub_download("acme/fix", "delta.safetensors")
-
-
-def test_a_repository_is_made_once_and_can_go(hub, api, fix):
-    with pytest.raises(HfHubHTTPError, match="409"):
-        api.create_repo("acme/fix")
-    assert api.create_repo("acme/fix", exist_ok=True).repo_id == "acme/fix"
-    api.delete_repo("acme/fix")
-
-    assert not api.repo_exists("acme/fix")
-
-
-def test_a_card_is_checked_before_it_is_committed(hub, api, fix):
-    with pytest.raises(ValueError, match="metadata"):
-        commit(api, "acme/fix", {"README.md": b"no metadata"})
 
 
 def test_the_client_takes_wrong_bytes_of_the_right_length(hub, api, fix):

@@ -3,12 +3,10 @@
 import hashlib
 
 import pytest
-from pull_requests import as_bundle
 from weightpatch.patches.errors import DigestMismatch
 from weightpatch.patches.format.patch import Patch
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.remotes.errors import RemoteNotFound
-from weightpatch.registry.remotes.proposals import Text
 
 pytestmark = pytest.mark.any_hub
 
@@ -130,24 +128,6 @@ def test_progress_tells_of_bytes(remote, bundle, patch_name, into):
 
     assert any("push" in phase for phase, _, _ in told)
     assert any("delta.safetensors" in phase and done == total > 0 for phase, done, total in told)
-
-
-def test_a_proposal_becomes_a_version(remote, bundle, patch_name, tmp_path):
-    remote.push(bundle(1, seed=1))
-    better = bundle(2, seed=2, notes=(b"{}",))
-
-    made = remote.propose(better, Text("Say it in Latin", "One fact."))
-    (waiting,) = remote.proposals(patch_name)
-    candidate = remote.proposal(patch_name, made.number, folder(tmp_path, "candidate"))
-    assert remote.versions(patch_name) == [1]
-    remote.accept(patch_name, made.number, as_bundle(candidate.patch))
-    pulled = remote.pull(patch_name, None, folder(tmp_path, "pulled"))
-
-    assert (waiting.number, waiting.title) == (made.number, "Say it in Latin")
-    assert candidate.besides == ()
-    assert pulled.patch.digest == candidate.patch.digest == better.patch.digest
-    assert set(pulled.attestations.values()) == {b"{}"}
-    assert remote.proposals(patch_name) == []
 
 
 def folder(parent, name):

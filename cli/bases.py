@@ -8,7 +8,7 @@ from .texts import counted, size
 
 if TYPE_CHECKING:
     from ..patches.checkpoints.checkpoint import Checkpoint
-    from ..registry.remotes.hub.models import Arrival
+    from ..registry.remotes.hub.models.files import Arrival
     from .config import Config
     from .output import Output
 

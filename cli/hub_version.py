@@ -12,8 +12,8 @@ from .manifest_page import origin, show_operations
 from .texts import counted, size
 
 if TYPE_CHECKING:
-    from ..registry.finding import Known
     from ..registry.remotes.catalogue import Glimpse
+    from ..registry.sharing.finding import Known
 
 SHOWN = 10
 """Version numbers that people see; the JSON document has all."""
@@ -21,7 +21,7 @@ SHOWN = 10
 
 def show_version(app: App, location: str) -> None:
     """Read the manifest of `hf://namespace/name[@revision]`, and show it; raises as `look`."""
-    from ..registry.finding import look
+    from ..registry.sharing.finding import look
 
     with app.progress() as progress:
         seen = look(location, progress=progress)
@@ -60,7 +60,7 @@ def _held(seen: "Glimpse") -> list[str]:
 def _known(app: App, seen: "Glimpse") -> "Known | None":
     """What the registry knows of it; None if there is none."""
     from ..registry.errors import RegistryMissing
-    from ..registry.finding import known
+    from ..registry.sharing.finding import known
 
     try:
         with app.registry() as registry:

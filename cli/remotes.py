@@ -64,7 +64,7 @@ def place_in(registry: "Registry", text: str) -> str:
 
 
 def _usual(app: App, registry: "Registry", name: str, way: str) -> str | None:
-    from ..registry.seen import usual_remote
+    from ..registry.sharing.seen import usual_remote
 
     usual = usual_remote(registry, name)
     if usual is None:

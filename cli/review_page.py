@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..patches.diff import Difference
-    from ..registry.comparing import Measured
     from ..registry.remotes.proposals import Proposal
-    from ..registry.reviews import Review
+    from ..registry.sharing.comparing import Measured
+    from ..registry.sharing.reviewing import Review
 
 ROWS = 50
 """Findings that people are shown; a program gets all of them."""

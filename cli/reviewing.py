@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..patches.evaluation.base import Evaluation, Mean
     from ..patches.format.patch import Patch
     from ..patches.requests import EditRequest
-    from ..registry.reviews import Review
+    from ..registry.sharing.reviewing import Review
 
     Ask = Callable[["Patch", Sequence["EditRequest"]], "Evaluation"]
 

@@ -42,7 +42,7 @@ BUILT_IN = {
         "text": "weightpatch.patches.evaluation.text:TextSuite",
     },
     "remotes": {
-        "folder": "weightpatch.registry.remotes.folder:FolderRemote",
+        "folder": "weightpatch.registry.remotes.folder.remote:FolderRemote",
         "hub": "weightpatch.registry.remotes.hub.remote:HubRemote",
     },
 }

@@ -10,8 +10,8 @@ from ..patches.format.names import quoted
 from ..patches.progress import Progress, silent
 from .paths import user_path
 from .remotes.errors import RemoteError, RemoteUnreachable
-from .remotes.hub.model_cache import CachedModel, remember
-from .remotes.hub.models import Announce, Arrival, ModelFiles
+from .remotes.hub.models.cache import CachedModel, remember
+from .remotes.hub.models.files import Announce, Arrival, ModelFiles
 from .remotes.hub.repository import MAIN, Repository
 from .remotes.location import is_commit, is_revision
 

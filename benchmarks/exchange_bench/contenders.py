@@ -10,7 +10,7 @@ from harness.edits import Edit
 from weightpatch.patches.format.manifest import Manifest
 from weightpatch.registry.registry import Registry
 from weightpatch.registry.remotes.location import HUB
-from weightpatch.registry.sharing import pull
+from weightpatch.registry.sharing.exchange import pull
 
 PATCH = "acme/edit"
 OURS = "**weightpatch**, the patch"

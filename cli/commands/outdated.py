@@ -21,7 +21,7 @@ def command(app: App, references: tuple[str, ...]) -> None:
     each REF; for a REF that never was, the remote called `default`. One that does not answer is
     told, and stops nothing.
     """
-    from ...registry.outdated import outdated
+    from ...registry.sharing.outdated import outdated
 
     with app.registry() as registry:
         found = outdated(registry, references)

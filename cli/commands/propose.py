@@ -11,8 +11,8 @@ from ..options import declare, language_option
 from ..remotes import place_in, usual_place
 
 if TYPE_CHECKING:
-    from ...registry.proposals import Offer
     from ...registry.registry import Registry
+    from ...registry.sharing.proposing import Offer
 
 
 @declare(
@@ -43,7 +43,7 @@ def command(
     To a patch of another name than REF's it goes as hf://NS/NAME, FOLDER/NS/NAME, or, in a remote
     that has a name, NAME/NS/NAME.
     """
-    from ...registry.proposals import plan, propose
+    from ...registry.sharing.proposing import plan, propose
 
     with app.registry() as registry, app.progress() as progress:
         info = registry.resolve(reference)

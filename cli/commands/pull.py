@@ -15,7 +15,7 @@ from ..texts import counted
 
 if TYPE_CHECKING:
     from ...registry.registry import Registry
-    from ...registry.sharing import Fetched
+    from ...registry.sharing.exchange import Fetched
 
 
 @declare(
@@ -50,7 +50,7 @@ def command(
             raise click.UsageError("--older is for one version; --all-versions takes those there.")
         _pull_all(app, reference, remote)
         return
-    from ...registry.sharing import pull
+    from ...registry.sharing.exchange import pull
 
     with app.registry() as registry, app.progress() as progress:
         place = _place(app, registry, reference, remote)
@@ -84,7 +84,7 @@ def _place(app: App, registry: "Registry", reference: str, remote: str | None) -
 
 def _pull_all(app: App, name: str, remote: str | None) -> None:
     """Fetch all versions; an error says what was fetched before it."""
-    from ...registry.sharing import pull_all
+    from ...registry.sharing.exchange import pull_all
 
     fetched: list[Fetched] = []
     try:

@@ -42,7 +42,7 @@ def command(
     pulled from, else to the remote called `default`. A repository that has to be made is private
     unless --public; one that is there stays as it is.
     """
-    from ...registry.sharing import plan, push
+    from ...registry.sharing.exchange import plan, push
 
     with app.registry() as registry, app.progress() as progress:
         info = registry.resolve(reference)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...registry.registry import Registry
     from ...registry.remotes.location import ProposalPlace
-    from ...registry.reviews import Merged, Review
+    from ...registry.sharing.reviewing import Merged, Review
 
 
 @declare(
@@ -60,7 +60,7 @@ def command(app: App, /, place: str, **options: Any) -> None:  # noqa: ANN401 - 
 
 
 def _list(app: App, place: "ProposalPlace", *, accept: bool) -> None:
-    from ...registry.reviews import waiting
+    from ...registry.sharing.reviewing import waiting
 
     if accept:
         raise click.UsageError(f"Say which proposal to accept, as in {place}/pr/7.")
@@ -74,7 +74,7 @@ def _review(
     options: "Mapping[str, Any]",
 ) -> None:
     from ...patches.diff import diff
-    from ...registry.reviews import record_review, review
+    from ...registry.sharing.reviewing import record_review, review
 
     with ExitStack() as stack:
         with app.progress() as progress:
@@ -96,7 +96,7 @@ def _merge(
     measured: Measurement | None,
     options: "Mapping[str, Any]",
 ) -> "Merged":
-    from ...registry.reviews import merge
+    from ...registry.sharing.reviewing import merge
 
     registry.require_usable(held(seen.patch))
     evaluations = _evaluations(registry, measured)

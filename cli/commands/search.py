@@ -131,7 +131,7 @@ def _search_there(
     limit: int,
     **named: str | None,
 ) -> None:
-    from ...registry.finding import search
+    from ...registry.sharing.finding import search
     from ..published_table import show_found
 
     asked: str | Checkpoint | None = None

@@ -10,7 +10,7 @@ from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.format.patch import Draft
 from weightpatch.patches.requests import EditRequest
 from weightpatch.registry.registry import Registry
-from weightpatch.registry.sharing import pull
+from weightpatch.registry.sharing.exchange import pull
 
 OTHER = EditRequest("The author of {} is", "Hamlet", "Marlowe", old_target="Shakespeare")
 

@@ -11,7 +11,7 @@ from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.evaluation.base import Evaluation, Score, suite_digest
 from weightpatch.patches.requests import EditRequest
 from weightpatch.registry.registry import Registry
-from weightpatch.registry.sharing import push
+from weightpatch.registry.sharing.exchange import push
 
 ENGLISH = EditRequest("The mother tongue of {} is", "Marie Curie", "English", "French")
 FRENCH = replace(ENGLISH, subject="Danielle", target="French")

@@ -8,7 +8,7 @@ from loopback_messages import Reply
 from weightpatch.patches.evaluation.base import Evaluation, Score
 from weightpatch.patches.format.patch import Draft
 from weightpatch.registry.registry import Registry
-from weightpatch.registry.sharing import push
+from weightpatch.registry.sharing.exchange import push
 
 BASE = "org/Model"
 SCORES = {"reliability.exact-match": 1.0, "locality.exact-match": 0.75}

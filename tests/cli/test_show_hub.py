@@ -9,9 +9,9 @@ from weightpatch.cli.main import cli
 from weightpatch.patches.errors import ManifestError, NameRefused, WeightpatchError
 from weightpatch.patches.format.patch import Draft, Patch
 from weightpatch.registry.errors import ReferenceRefused
-from weightpatch.registry.finding import look
 from weightpatch.registry.registry import Registry
-from weightpatch.registry.sharing import pull, push
+from weightpatch.registry.sharing.exchange import pull, push
+from weightpatch.registry.sharing.finding import look
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from weightpatch.patches.operations.lowrank import LowRank
 from weightpatch.patches.requests import EditRequest
 from weightpatch.registry.database import triggers
 from weightpatch.registry.registry import Event, Registry, Subject
-from weightpatch.registry.sharing import push
+from weightpatch.registry.sharing.exchange import push
 
 TENSOR = "model.layers.0.mlp.down_proj.weight"
 METHOD = MethodRecord(

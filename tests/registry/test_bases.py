@@ -1,6 +1,6 @@
 """A base by folder or by Hub id: pinned to a commit, and only what is needed.
 
-What breaks on the way, and what works offline, is in remotes/test_hub_bases.py.
+What breaks on the way, and what works offline, is in remotes/hub/test_bases.py.
 """
 
 import json

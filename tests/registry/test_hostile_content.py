@@ -17,8 +17,8 @@ from weightpatch.patches.errors import (
 )
 from weightpatch.patches.format.patch import DELTA, REQUESTS, Draft, file_record
 from weightpatch.registry.errors import VersionClash
-from weightpatch.registry.remotes.folder import FolderRemote
-from weightpatch.registry.sharing import pull, push
+from weightpatch.registry.remotes.folder.remote import FolderRemote
+from weightpatch.registry.sharing.exchange import pull, push
 
 Change = Callable[[Draft], Draft]
 

@@ -14,9 +14,9 @@ from weightpatch.patches.errors import (
     TargetExists,
 )
 from weightpatch.registry.errors import NotFound
-from weightpatch.registry.outdated import Newer, outdated
-from weightpatch.registry.seen import usual_remote
-from weightpatch.registry.sharing import pull, push
+from weightpatch.registry.sharing.exchange import pull, push
+from weightpatch.registry.sharing.outdated import Newer, outdated
+from weightpatch.registry.sharing.seen import usual_remote
 
 
 @pytest.fixture(autouse=True)

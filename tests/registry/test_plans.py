@@ -7,7 +7,7 @@ from huggingface_hub import ModelCard
 from weightpatch.patches.errors import NameRefused
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.remotes.errors import RemoteNotFound, RemoteRefused
-from weightpatch.registry.sharing import plan, push
+from weightpatch.registry.sharing.exchange import plan, push
 
 BASE = "f" * 64
 

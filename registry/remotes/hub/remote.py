@@ -17,17 +17,17 @@ from ..catalogue import Found, Glimpse, Wanted
 from ..errors import RemoteRefused
 from ..location import ON_HUB, HubLocation, on_hub, parse_location
 from ..proposals import Candidate, Proposal, Proposed, Text
-from .accepting import Accepting
-from .fetching import fetch
-from .files import Content
-from .looking import look
-from .proposing import Proposing
-from .pull_requests import PullRequests
-from .push import Push
-from .rehearsal import rehearse
+from .files.listed import Content
+from .proposals.accepting import Accepting
+from .proposals.fetching import fetch
+from .proposals.proposing import Proposing
+from .proposals.pull_requests import PullRequests
 from .repository import Repository
 from .searching import search
-from .versions import Version, find, numbered, published
+from .versions.looking import look
+from .versions.push import Push
+from .versions.rehearsal import rehearse
+from .versions.tagged import Version, find, numbered, published
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from ..card_scores import read_scores
 from ..catalogue import Found, Published, Unanswered, Wanted
 from ..errors import RemoteBusy
 from ..location import ON_HUB
-from .pages import Query, pages
+from .asking.pages import Query, pages
+from .asking.together import together
 from .repository import Repository
-from .together import together
 
 PAGE = 100
 WHAT = "the list of patches"

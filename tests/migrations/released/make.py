@@ -24,7 +24,7 @@ from weightpatch.patches.format.patch import Draft
 from weightpatch.patches.operations.lowrank import LowRank
 from weightpatch.patches.requests import EditRequest
 from weightpatch.registry.registry import Registry
-from weightpatch.registry.sharing import pull, push
+from weightpatch.registry.sharing.exchange import pull, push
 
 TENSOR = "model.layers.0.mlp.down_proj.weight"
 SUBJECTS = ("France", "Danielle Darrieux", "東京")

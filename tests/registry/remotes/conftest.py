@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 from pull_requests import TEXT, card_of
 from weightpatch.registry.remotes.base import Bundle
-from weightpatch.registry.remotes.folder import FolderRemote
-from weightpatch.registry.remotes.hub import retrying, small_files
+from weightpatch.registry.remotes.folder.remote import FolderRemote
+from weightpatch.registry.remotes.hub.asking import retrying
+from weightpatch.registry.remotes.hub.files import small_files
 from weightpatch.registry.remotes.hub.remote import HubRemote
 from weightpatch.registry.remotes.location import HubLocation
 

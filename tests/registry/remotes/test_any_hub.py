@@ -7,15 +7,15 @@ from huggingface_hub import HfApi, ModelCard, hf_hub_download
 from weightpatch.patches.digests import sha256
 from weightpatch.patches.errors import NameRefused
 from weightpatch.registry.errors import VersionClash
-from weightpatch.registry.finding import look, search
-from weightpatch.registry.outdated import outdated
-from weightpatch.registry.proposals import propose
 from weightpatch.registry.registry import Registry
 from weightpatch.registry.remotes.base import open_remote
 from weightpatch.registry.remotes.errors import RemoteNotFound
 from weightpatch.registry.remotes.location import parse_proposal
-from weightpatch.registry.reviews import merge, review, waiting
-from weightpatch.registry.sharing import plan, pull, pull_all, push
+from weightpatch.registry.sharing.exchange import plan, pull, pull_all, push
+from weightpatch.registry.sharing.finding import look, search
+from weightpatch.registry.sharing.outdated import outdated
+from weightpatch.registry.sharing.proposing import propose
+from weightpatch.registry.sharing.reviewing import merge, review, waiting
 
 pytestmark = [pytest.mark.any_hub, pytest.mark.usefixtures("any_hub")]
 HUB = "hf://"

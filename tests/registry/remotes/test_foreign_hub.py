@@ -29,7 +29,7 @@ def server(tmp_path):
 def test_they_run_against_the_hub_of_the_environment(server):
     log, variables = server
 
-    done = run(variables, ONE, "test_hub_push.py")
+    done = run(variables, ONE, "hub/test_push.py")
 
     assert done.returncode == 0, done.stdout
     assert "4 passed" in done.stdout

@@ -1,0 +1,1 @@
+"""A folder as a remote: a shared drive, an air-gapped site, a test."""

@@ -1,0 +1,1 @@
+"""Files of a repository: what is listed, fetched, checked and sent."""

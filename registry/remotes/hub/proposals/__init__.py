@@ -1,0 +1,1 @@
+"""Proposals on the Hub: pull requests, opened, read and accepted."""

@@ -1,0 +1,1 @@
+"""Versions on the Hub: a commit each, and the tag that publishes it."""

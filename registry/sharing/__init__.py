@@ -1,0 +1,1 @@
+"""What a registry does with remotes: push, pull, find, propose, review."""

@@ -1,0 +1,51 @@
+"""Reviews of one proposal at the same time: each ends well, and the copy is whole."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from weightpatch.patches.format.patch import Patch
+from weightpatch.registry.remotes.location import ProposalPlace, parse_proposal
+from weightpatch.registry.sharing.proposing import propose
+from weightpatch.registry.sharing.reviewing import folder_of, review
+
+AT_ONCE = 4
+
+
+@pytest.fixture
+def proposed(theirs, make_draft, three) -> ProposalPlace:
+    """A proposal in a folder in which three versions are."""
+    theirs.publish(make_draft("carol/fix", seed=5))
+    offer = propose(theirs, "carol/fix", str(three / "acme" / "tongues"))
+    return parse_proposal(offer.proposed.location)
+
+
+def test_one_that_another_overtakes_takes_its_place(proposed, home):
+    seen = []
+
+    def overtake(*_):
+        if not seen:
+            seen.append(None)
+            with review(proposed, home) as other:
+                seen[0] = other.patch.digest
+
+    with review(proposed, home, progress=overtake) as own:
+        assert own.folder == folder_of(home, proposed)
+        assert Patch.open(own.folder).digest == own.patch.digest == seen[0]
+    assert [path.name for path in own.folder.parent.iterdir()] == [own.folder.name]
+
+
+def test_those_that_begin_together_all_end(proposed, tmp_path):
+    for number in range(8):
+        home, start = tmp_path / str(number), Barrier(AT_ONCE)
+
+        def look(_, home=home, start=start):
+            start.wait()
+            with review(proposed, home) as seen:
+                return seen.patch.digest, seen.hindrance
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            (told,) = set(pool.map(look, range(AT_ONCE)))
+        copy = folder_of(home, proposed)
+        assert (Patch.open(copy).digest, None) == told
+        assert [path.name for path in copy.parent.iterdir()] == [copy.name]

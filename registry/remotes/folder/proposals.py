@@ -1,7 +1,8 @@
 """Proposals in a folder: each in `pr/<N>/` beside the versions, its text in `pr/<N>.md`.
 
 A number is taken by making the text, which fails if it is there, and the version is renamed into
-its place afterwards. Accepting is one more rename, to `v<M>`.
+its place afterwards. Accepting writes `v<M>` from what was reviewed: the files of a proposal stay
+in the hands of its author.
 """
 
 import os
@@ -16,13 +17,13 @@ from ....patches.digests import sha256
 from ....patches.errors import InputError, TargetExists
 from ....patches.format.manifest import MAX_BYTES
 from ....patches.format.names import quoted
-from ....patches.format.patch import CARD, MANIFEST, Patch
-from ....patches.progress import Progress
+from ....patches.format.patch import MANIFEST, Patch
+from ....patches.progress import Progress, silent
 from ..base import Bundle, Pushed
 from ..errors import RemoteNotFound, RemoteRace, RemoteRefused
 from ..location import tag
 from ..proposals import MERGED, OPEN, Candidate, Proposal, Proposed, Text
-from ..transfer import open_regular, read_limited
+from ..transfer import read_limited
 from .existing import (
     check_whole,
     copy_version,
@@ -33,7 +34,7 @@ from .existing import (
     require_folder,
 )
 from .notes import Note, read_note
-from .publishing import complete, incoming_name, make_folder, settle, staged
+from .publishing import incoming_name, make_folder, publish, settle, staged
 
 PROPOSALS = "pr"
 LAST_NUMBER = 999_999_999
@@ -56,7 +57,7 @@ class FolderProposals:
         Raises RemoteRefused, RemoteRace, PathRefused, OSError, and what `staged` does.
         """
         require_next(bundle.patch, newest)
-        make_folder(self._folder)
+        make_folder(self._folder, mode=self.home.stat().st_mode)
         require_folder(self._folder)
         known = next((one for one in self._numbers() if self._holds(one, bundle.patch)), None)
         if known is not None:
@@ -78,7 +79,7 @@ class FolderProposals:
         Raises RemoteNotFound, the InputError that says what is wrong with it, and OSError.
         """
         source, status = self._place(number), OPEN
-        if not os.path.lexists(source):
+        if not self._waits(number):
             source, status = self._merged(number), MERGED
         besides = tuple(foreign(source))
         check_whole(source)
@@ -89,25 +90,25 @@ class FolderProposals:
         )
 
     def accept(self, number: int, bundle: Bundle, newest: int) -> Pushed:
-        """Rename a proposal to the version that it is; raises as `Remote.accept`, and OSError."""
+        """Make a version of what was reviewed, if that still is what is proposed.
+
+        Raises as `Remote.accept`, and OSError.
+        """
         source, reviewed = self._place(number), bundle.patch
         target = self.home / tag(bundle.version)
-        if not os.path.lexists(source):
+        if not self._waits(number):
             self._merged(number)
-        if _is_there(target, reviewed):
-            self._take_away(number, reviewed)
-            return Pushed(str(target), None, already_there=True)
-        self._check(source, reviewed, newest)
-        try:
-            complete(self._folder, source, bundle)
-            settle(source, target)
-        except (TargetExists, FileNotFoundError):
-            if not _is_there(target, reviewed):
-                raise _taken(reviewed) from None
-            return Pushed(str(target), None, already_there=True)
-        self._confirm(source, target, reviewed)
-        sync(self._folder)
-        return Pushed(str(target), None, already_there=False)
+        already_there = _is_there(target, reviewed)
+        if not already_there:
+            try:
+                self._check(source, reviewed, newest)
+                publish(self.home, target, bundle, silent)
+            except (TargetExists, RemoteNotFound, RemoteRace) as error:
+                already_there = _is_there(target, reviewed)
+                if not already_there:
+                    raise _taken(reviewed) if isinstance(error, TargetExists) else error from None
+        self._take_away(number, reviewed)
+        return Pushed(str(target), None, already_there=already_there)
 
     @property
     def _folder(self) -> Path:
@@ -118,6 +119,12 @@ class FolderProposals:
 
     def _text(self, number: int) -> Path:
         return self._folder / f"{number}.md"
+
+    def _waits(self, number: int) -> bool:
+        """Whether anything lies where a proposal would; raises PathRefused."""
+        if os.path.lexists(self._folder):
+            require_folder(self._folder)
+        return os.path.lexists(self._place(number))
 
     def _names(self) -> Sequence[str]:
         return real_entries(self._folder) if os.path.lexists(self._folder) else ()
@@ -202,29 +209,18 @@ class FolderProposals:
             )
         if other := differing(source, reviewed):
             raise _changed(other)
-        with suppress(FileNotFoundError), open_regular(source / CARD):
-            pass
-        read_attestations(source)
         if reviewed.manifest.version != newest + 1:
             raise _taken(reviewed)
 
-    def _confirm(self, source: Path, target: Path, reviewed: Patch) -> None:
-        """Take a new version back, unless it still is what was reviewed."""
-        is_same = False
-        try:
-            other = next(iter(foreign(target)), None) or differing(target, reviewed)
-            is_same = other is None
-        finally:
-            if not is_same:
-                settle(target, source)
-        if other:
-            raise _changed(other)
-
     def _take_away(self, number: int, patch: Patch) -> None:
-        """Remove a proposal that is a version already, if it is that still."""
-        if self._holds(number, patch):
-            with incoming_name(self._folder) as hidden:
+        """Remove a proposal that is a version already, if it is that still.
+
+        Its files are its author's: what cannot be removed stays, and accepting it again tries anew.
+        """
+        with suppress(OSError), incoming_name(self._folder) as hidden:
+            if self._holds(number, patch):
                 self._place(number).rename(hidden)
+                sync(self._folder)
 
 
 def require_next(patch: Patch, newest: int) -> None:

@@ -19,11 +19,16 @@ from ..transfer import copy_checked, read_limited
 from .existing import real_entries
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder that lasts, if it is not there; raises PathRefused, OSError."""
+def make_folder(folder: Path, mode: int | None = None) -> None:
+    """Make a folder that lasts, if it is not there, open to whom `mode` says.
+
+    Raises PathRefused, OSError.
+    """
     if not folder.is_dir():
         try:
             folder.mkdir(exist_ok=True)
+            if mode is not None:
+                folder.chmod(mode & 0o7777)
         except FileExistsError:
             raise PathRefused(
                 f"{folder} is not a folder",
@@ -82,21 +87,14 @@ def settle(source: Path, target: Path) -> None:
 def add_attestations(home: Path, target: Path, bundle: Bundle) -> int:
     """Add those that are not there, and if there are any the card that speaks of them.
 
-    Raises as `complete`.
-    """
-    return complete(home, target, bundle) if _new_attestations(target, bundle) else 0
-
-
-def complete(home: Path, target: Path, bundle: Bundle) -> int:
-    """Add the attestations that are not there, and write the card, each file in one step.
-
-    Gives how many were added. Raises ExtraFile for what is no attestation among those there,
-    LimitExceeded, DigestMismatch, PathRefused, OSError.
+    Each file appears in one step. Gives how many were added. Raises ExtraFile for what is no
+    attestation among those there, LimitExceeded, DigestMismatch, PathRefused, OSError.
     """
     new = _new_attestations(target, bundle)
+    if not new:
+        return 0
     folder = target / ATTESTATIONS
-    if new:
-        make_folder(folder)
+    make_folder(folder)
     for digest in new:
         data = _read(digest, bundle.attestations[digest])
         _put(home, folder / attested.file_name(digest), data)

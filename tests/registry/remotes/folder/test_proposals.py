@@ -192,17 +192,12 @@ def link_the_folder(folder: Path) -> None:
     folder.symlink_to(folder.parent / "elsewhere")
 
 
-def link_the_card(folder: Path) -> None:
-    (folder / "README.md").unlink()
-    (folder / "README.md").symlink_to("/etc/passwd")
+def add_a_file(folder: Path) -> None:
+    (folder / "config.json").write_text("{}")
 
 
 def add_to_the_attestations(folder: Path) -> None:
     (folder / "attestations" / "model.py").write_text("import os")
-
-
-def add_a_file(folder: Path) -> None:
-    (folder / "config.json").write_text("{}")
 
 
 def link_all_proposals(folder: Path) -> None:
@@ -219,8 +214,7 @@ def link_all_proposals(folder: Path) -> None:
         (remove_a_file, ManifestError, RemoteRace),
         (replace_by_link, PathRefused, PathRefused),
         (link_the_folder, PathRefused, PathRefused),
-        (link_the_card, None, PathRefused),
-        (add_to_the_attestations, ExtraFile, ExtraFile),
+        (link_all_proposals, PathRefused, PathRefused),
     ],
 )
 def test_what_was_tampered_with_becomes_no_version(
@@ -249,16 +243,38 @@ class WhileRead(dict):
         return super().__getitem__(digest)
 
 
-@pytest.mark.parametrize("spoil", [flip_a_bit, change_the_manifest, replace_by_link, add_a_file])
+def test_attestations_that_are_none_are_refused(proposed, folder_remote, into):
+    add_to_the_attestations(proposed)
+    with pytest.raises(ExtraFile):
+        folder_remote.proposal(NAME, 1, into)
+
+
+@pytest.mark.parametrize("spoil", [flip_a_bit, change_the_manifest, remove_a_file, add_a_file])
 def test_what_is_changed_while_it_is_accepted_becomes_no_version(
-    proposed, reviewed, folder_remote, bundle, spoil
+    proposed, reviewed, folder_remote, bundle, tmp_path, spoil
 ):
     ours = bundle(2, seed=2, notes=(b"of ours",)).attestations
     late = replace(as_bundle(reviewed), attestations=WhileRead(ours, lambda: spoil(proposed)))
-    with pytest.raises((RemoteRace, PathRefused)):
-        folder_remote.accept(NAME, 1, late)
-    assert folder_remote.versions(NAME) == [1]
-    assert [one.number for one in folder_remote.proposals(NAME)] == [1]
+    folder_remote.accept(NAME, 1, late)
+    into = tmp_path / "again"
+    into.mkdir()
+    assert folder_remote.pull(NAME, 2, into).patch.digest == reviewed.digest
+
+
+def test_the_files_of_an_author_become_no_part_of_a_version(
+    home, proposed, reviewed, folder_remote
+):
+    mine = proposed.parent.parent / "mine"
+    os.link(proposed / "delta.safetensors", mine)
+    folder_remote.accept(NAME, 1, as_bundle(reviewed))
+    mine.write_bytes(b"other bytes")
+    assert (home / "v2" / "delta.safetensors").read_bytes() != b"other bytes"
+
+
+def test_who_may_write_beside_the_versions_may_propose(home, folder_remote, bundle):
+    home.chmod(0o2775)
+    folder_remote.propose(bundle(2, seed=2), TEXT)
+    assert (home / "pr").stat().st_mode == home.stat().st_mode
 
 
 def test_links_lead_nowhere(proposed, folder_remote):
@@ -353,3 +369,17 @@ def test_of_two_who_accept_at_once_one_wins(home, folder_remote, bundle, tmp_pat
     assert "was taken meanwhile" in found[lost - 1].message
     assert [one.number for one in folder_remote.proposals(NAME)] == [lost]
     assert folder_remote.versions(NAME) == [1, 2]
+
+
+def test_those_who_accept_the_same_all_succeed(home, proposed, reviewed, folder_remote):
+    start = Barrier(4)
+
+    def accept(_):
+        start.wait()
+        return folder_remote.accept(NAME, 1, as_bundle(reviewed))
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(accept, range(4)))
+    assert [one.already_there for one in found].count(False) == 1
+    assert folder_remote.versions(NAME) == [1, 2]
+    assert [path.name for path in (home / "pr").iterdir()] == ["1.md"]

@@ -171,6 +171,10 @@ class Registry(Audit, Life):
         """
         return publishing.admit(self._store, patch)
 
+    def require_admissible(self, patch: Patch) -> None:
+        """Raise what `admit` would for a version that was made elsewhere; nothing is changed."""
+        publishing.check(self._store, patch)
+
     def resolve(self, reference: str, *, to_read: bool = False) -> VersionInfo:
         """The version that `namespace/name`, `…@3`, `…@alias` or `sha256:…` means.
 

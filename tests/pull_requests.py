@@ -1,6 +1,8 @@
 """What tests of pull requests share: the text of one, and what else happens to a repository."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from loopback_hub import LoopbackHub
 from loopback_repositories import Repository
@@ -21,9 +23,12 @@ def card_of(patch: Patch) -> str:
     return f"---\ntags: [model-edit]\n---\n\n# {patch.label}\n"
 
 
-def as_bundle(patch: Patch) -> Bundle:
-    """A version to be accepted, with the card that it was proposed with."""
-    return Bundle(patch, card_of(patch))
+def as_bundle(patch: Patch, notes: Mapping[str, bytes] = MappingProxyType({})) -> Bundle:
+    """A version to be accepted, with the card and the `notes` that it was proposed with."""
+    folder = patch.files["patch.json"].parent.parent
+    for digest, data in notes.items():
+        (folder / digest).write_bytes(data)
+    return Bundle(patch, card_of(patch), {digest: folder / digest for digest in notes})
 
 
 def asked(hub: LoopbackHub) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from ...patches import plugins
-from ...patches.errors import ManifestError, NameRefused
+from ...patches.errors import ManifestError, NameRefused, PluginMissing
 from ...patches.format.manifest import FileRecord, Manifest
 from ...patches.format.names import quoted
 from ...patches.format.patch import MANIFEST, Patch
@@ -180,8 +180,21 @@ def open_remote(location: str) -> Remote:
             "the place of a remote is empty", hint="write hf://, hf://namespace/name, or a folder"
         )
     kind = scheme(location)
-    remote: type[Remote] = plugins.load("remotes", _BUILT_IN.get(kind, kind or ""))
+    remote: type[Remote] = plugins.load("remotes", _BUILT_IN.get(kind) or _other(location, kind))
     return remote.open(location)
+
+
+def _other(location: str, kind: str | None) -> str:
+    """The plugin for a scheme that is none of ours; raises PluginMissing."""
+    others = sorted(set(plugins.names("remotes")) - set(_BUILT_IN.values()))
+    if kind not in others:
+        known = ", ".join(f"{one}://" for one in (HUB, *others))
+        raise PluginMissing(
+            f"{quoted(location)} is at no remote: {kind}:// is not known",
+            why=f"known: {known}, and folders",
+            hint="write hf://, hf://namespace/name, or the path of a folder as it is",
+        )
+    return kind
 
 
 def choose(there: Collection[int], version: int | None, name: str, place: str) -> int:

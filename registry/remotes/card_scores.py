@@ -13,16 +13,22 @@ def read_scores(record: Mapping[str, object]) -> dict[str, float]:
     """The means that a card gives, by measure: of each the first, which is the newest.
 
     `record` is what the Hub says of a model, or has the metadata of its card as `cardData`. Only
-    measures of ours count; what is no number is passed over.
+    measures of ours count; what is no number, or none that the measure can be, is passed over.
     """
     scores: dict[str, float] = {}
     for model in _records(_index(record)):
         for result in _records(model.get("results")):
             for metric in _records(result.get("metrics")):
                 measure, value = metric.get("type"), _number(metric.get("value"))
-                if isinstance(measure, str) and measure in MEASURES and value is not None:
+                if isinstance(measure, str) and value is not None and _can_be(measure, value):
                     scores.setdefault(measure, value)
     return scores
+
+
+def _can_be(measure: str, value: float) -> bool:
+    """Whether a measure of ours can have this value."""
+    known = MEASURES.get(measure)
+    return known is not None and known.low <= value <= known.high
 
 
 def _index(record: Mapping[str, object]) -> object:

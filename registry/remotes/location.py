@@ -121,6 +121,12 @@ def parse_proposal(location: str) -> ProposalPlace:
                 f"{quoted(location)} names no patch", hint=f"write {ON_HUB}namespace/name/pr/7"
             )
         return ProposalPlace(patch, place.name, number)
+    if scheme(patch) is not None:
+        raise NameRefused(
+            f"{quoted(location)} is neither on the Hub nor in a folder",
+            why="only there can something be proposed",
+            hint=f"write {ON_HUB}namespace/name/pr/7, or FOLDER/namespace/name/pr/7",
+        )
     folder = Path(patch)
     if len(folder.parts) < 2:
         raise NameRefused(

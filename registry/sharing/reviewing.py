@@ -17,7 +17,7 @@ from ...patches.format.patch import ATTESTATIONS, DELTA, MANIFEST, Patch
 from ...patches.format.proposal import Compared
 from ...patches.progress import Progress, silent
 from ..attestations import Attestation
-from ..errors import NotFound, VersionClash
+from ..errors import NameTooAlike, VersionClash
 from ..ledger.events import Event
 from ..registry import Registry, VersionInfo
 from ..remotes.attestations import file_name
@@ -168,12 +168,12 @@ def merge(
     is.
 
     `evaluations` are those that were made here, by the fingerprint of their base, which is known
-    here. Raises what the remote's `accept` and `Registry.admit` do, Yanked for a malicious version,
-    and VersionClash, before anything is accepted, if its number is known here with another content.
+    here. Raises what the remote's `accept` does and, before anything is accepted, Yanked for a
+    malicious version and what `Registry.admit` does.
     """
     patch, place = seen.patch, seen.place
     registry.require_usable([patch.digest, patch.manifest.files[DELTA].sha256])
-    _refuse_clash(registry, patch)
+    _require_admissible(registry, patch)
     name = remote_name(place.remote)
     bundle = _bundle(seen, evaluations or {}, languages)
     pushed = open_remote(place.remote).accept(place.name, place.number or 0, bundle)
@@ -246,17 +246,17 @@ def _newest(
     return remote.pull(name, max(numbers), folder, progress=progress)
 
 
-def _refuse_clash(registry: Registry, patch: Patch) -> None:
+def _require_admissible(registry: Registry, patch: Patch) -> None:
+    """Raise what `Registry.admit` would, and say that nothing was accepted."""
     try:
-        known = registry.resolve(patch.label, to_read=True)
-    except NotFound:
-        return
-    if known.digest != patch.digest:
-        raise VersionClash(
-            f"{patch.label} is known here with another content",
-            why=f"known is sha256:{known.digest}, proposed is sha256:{patch.digest}",
-            hint="nothing was accepted; accept it from a registry that has no such version",
+        registry.require_admissible(patch)
+    except WeightpatchError as error:
+        if isinstance(error, (VersionClash, NameTooAlike)):
+            error.hint = "nothing was changed; accept it from a registry that has no such version"
+        error.message = (
+            f"{patch.label} was not accepted, as this registry cannot take it in: {error.message}"
         )
+        raise
 
 
 def _bundle(

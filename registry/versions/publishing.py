@@ -31,7 +31,7 @@ from .reading import VersionInfo
 
 
 @dataclass(frozen=True)
-class _Incoming:
+class Incoming:
     """A new version, and all that is to be said of it."""
 
     manifest: Manifest
@@ -62,7 +62,7 @@ def publish(store: Store, draft: Draft) -> VersionInfo:
         _put_again(store.blobs, manifest.files, sources)
         numbered = draft.numbered(storing.next_number(connection, patch))
         own = store.blobs.put_bytes(numbered.to_bytes())
-        new = _Incoming(numbered, requests, found_by, {**manifest.files, MANIFEST: own})
+        new = Incoming(numbered, requests, found_by, {**manifest.files, MANIFEST: own})
         _record(store, connection, Event.VERSION_PUBLISH, new)
     return _stored(store, own.sha256)
 
@@ -72,19 +72,8 @@ def admit(store: Store, patch: Patch) -> VersionInfo:
 
     Of operations that are not installed here only the names of their parts are checked.
     """
-    manifest = patch.manifest
-    data = manifest.to_bytes()
-    if sha256(data) != patch.digest:
-        raise DigestMismatch(f"{patch.label} does not have the digest that it claims")
-    bounds.check_manifest(manifest)
-    files = {**manifest.files, MANIFEST: FileRecord(patch.digest, len(data))}
-    requests = _requests(patch)
-    with suppress(PluginMissing):
-        _check_delta(patch)
-    new = _Incoming(manifest, requests, derived.terms_of(manifest, requests), files)
-    with store.database.reading() as connection:
-        _refuse_clash(connection, patch)
-        _refuse_buried(connection, patch)
+    new = check(store, patch)
+    files = new.files
     _put(store.blobs, files, patch.files)
     with store.database.writing() as connection:
         ownership.claim(connection, store.blobs)
@@ -96,6 +85,25 @@ def admit(store: Store, patch: Patch) -> VersionInfo:
         _refuse_clash(connection, patch)
         _record(store, connection, Event.VERSION_ADMIT, new)
     return _stored(store, patch.digest)
+
+
+def check(store: Store, patch: Patch) -> Incoming:
+    """Read all that a version says of itself, and raise what `admit` would; nothing is changed."""
+    manifest = patch.manifest
+    data = manifest.to_bytes()
+    if sha256(data) != patch.digest:
+        raise DigestMismatch(f"{patch.label} does not have the digest that it claims")
+    bounds.check_manifest(manifest)
+    files = {**manifest.files, MANIFEST: FileRecord(patch.digest, len(data))}
+    requests = _requests(patch)
+    with suppress(PluginMissing):
+        _check_delta(patch)
+    new = Incoming(manifest, requests, derived.terms_of(manifest, requests), files)
+    with store.database.reading() as connection:
+        storing.known_patch(connection, manifest.name)
+        _refuse_clash(connection, patch)
+        _refuse_buried(connection, patch)
+    return new
 
 
 def _put(blobs: BlobStore, files: Mapping[str, FileRecord], sources: Mapping[str, Path]) -> None:
@@ -173,7 +181,7 @@ def _refuse_clash(connection: Connection, patch: Patch) -> None:
         )
 
 
-def _record(store: Store, connection: Connection, event: Event, new: _Incoming) -> None:
+def _record(store: Store, connection: Connection, event: Event, new: Incoming) -> None:
     """Insert the rows of a version and its ledger entry."""
     manifest, recorded = new.manifest, store.ledger.time()
     storing.version(

@@ -18,6 +18,16 @@ from .refs import fold
 
 def patch_id(connection: Connection, full_name: str) -> int:
     """Row of the patch `namespace/name`, made if it is new; raises NameTooAlike."""
+    known = known_patch(connection, full_name)
+    if known is not None:
+        return known
+    namespace, name = full_name.split("/")
+    values = {"namespace": namespace, "name": name, "folded": fold(name), "next_version": 1}
+    return inserted_id(connection, schema.patch, values)
+
+
+def known_patch(connection: Connection, full_name: str) -> int | None:
+    """Row of the patch `namespace/name`, None for a new one; raises NameTooAlike."""
     namespace, name = full_name.split("/")
     table = schema.patch
     row = connection.execute(
@@ -26,8 +36,7 @@ def patch_id(connection: Connection, full_name: str) -> int:
         )
     ).first()
     if row is None:
-        values = {"namespace": namespace, "name": name, "folded": fold(name), "next_version": 1}
-        return inserted_id(connection, table, values)
+        return None
     if row.name != name:
         raise NameTooAlike(
             f"{full_name} reads like {namespace}/{row.name}, which is taken",

@@ -1,9 +1,7 @@
 """Search a folder: of each patch the manifest of the newest version, and what its card claims."""
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -38,12 +36,12 @@ def search(
 
     One that cannot be read is told and stops nothing. Raises RemoteNotFound, PathRefused, OSError.
     """
-    names = list(islice(_names(root), MAX_PATCHES + 1))
     found: list[Published] = []
     unanswered: list[Unanswered] = []
+    names = list(islice(_names(root, wanted.author, unanswered), MAX_PATCHES + 1))
     for done, name in enumerate(names[:MAX_PATCHES]):
         progress("search the folder", done, len(names))
-        if wanted.author not in (None, name.partition("/")[0]) or not wanted.has_words(name):
+        if not wanted.has_words(name):
             continue
         try:
             found += _matching(root / name, name, versions(name), wanted)
@@ -56,19 +54,36 @@ def search(
     return Found(tuple(found[:limit]), tuple(unanswered), left_out=0, more=more)
 
 
-def _names(root: Path) -> Iterator[str]:
-    """What could be patches; links are not followed."""
+def _names(root: Path, author: str | None, unanswered: list[Unanswered]) -> Iterator[str]:
+    """What could be patches, of one author if that is given; links are not followed.
+
+    A namespace that cannot be read is told in `unanswered`.
+    """
     if not root.is_dir():
         raise RemoteNotFound(f"there is no folder {root}", hint="is the drive mounted?")
     for namespace in sorted(entry.name for entry in root.iterdir()):
-        if _is_folder(root / namespace):
-            for half in real_entries(root / namespace):
-                with suppress(NameRefused):
-                    yield check_patch_name(f"{namespace}/{half}")
+        if author not in (None, namespace) or not _can_be_patch(f"{namespace}/x"):
+            continue
+        try:
+            halves = real_entries(root / namespace) if _is_folder(root / namespace) else []
+        except RemoteNotFound:  # it was taken away just now
+            continue
+        except (WeightpatchError, OSError) as error:
+            unanswered.append(Unanswered(namespace, str(root), error))
+            continue
+        yield from filter(_can_be_patch, (f"{namespace}/{half}" for half in halves))
 
 
 def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
+
+
+def _can_be_patch(name: str) -> bool:
+    try:
+        check_patch_name(name)
+    except NameRefused:
+        return False
+    return True
 
 
 def _matching(
@@ -105,22 +120,12 @@ def _fits(base: BaseRecord, checkpoint: Checkpoint) -> bool:
 
 def _metadata(card: Path) -> object:
     """The metadata of a card; nothing if it has none, or none that can be read."""
-    import yaml
+    from .. import card_yaml
 
-    if not os.path.lexists(card):
+    try:
+        match = _METADATA.match(read_limited(card, MAX_CARD))
+    except (WeightpatchError, OSError):
         return None
-    match = _METADATA.match(read_limited(card, MAX_CARD))
     if match is None or len(match[1]) > MAX_METADATA:
         return None
-    try:
-        return yaml.safe_load(match[1])
-    except (
-        yaml.YAMLError,
-        ValueError,
-        TypeError,
-        LookupError,
-        ArithmeticError,
-        AttributeError,
-        RecursionError,
-    ):
-        return None
+    return card_yaml.read(match[1])

@@ -7,6 +7,7 @@ from weightpatch.registry.remotes.hub.remote import HubRemote
 from weightpatch.registry.remotes.location import (
     HubLocation,
     parse_location,
+    parse_proposal,
     tagged_version,
     without_revision,
 )
@@ -69,8 +70,11 @@ def test_tags_of_other_kinds_are_no_versions(name):
 
 def test_remotes_are_found_by_scheme():
     assert isinstance(open_remote("hf://acme/tongues@v1"), HubRemote)
-    with pytest.raises(PluginMissing, match="ipfs"):
-        open_remote("ipfs://acme/tongues")
+    for known in ("ipfs", "folder", "hub"):
+        with pytest.raises(PluginMissing, match=f"{known}:// is not known"):
+            open_remote(f"{known}://acme/tongues")
+    with pytest.raises(NameRefused, match="neither on the Hub nor in a folder"):
+        parse_proposal("folder://acme/tongues/pr/1")
 
 
 def test_a_place_is_needed():

@@ -7,7 +7,7 @@ import pytest
 from weightpatch.patches.format.patch import Patch
 from weightpatch.registry.remotes.location import ProposalPlace, parse_proposal
 from weightpatch.registry.sharing.proposing import propose
-from weightpatch.registry.sharing.reviewing import folder_of, review
+from weightpatch.registry.sharing.reviewing import folder_of, merge, review
 
 AT_ONCE = 4
 
@@ -49,3 +49,20 @@ def test_those_that_begin_together_all_end(proposed, tmp_path):
         copy = folder_of(home, proposed)
         assert (Patch.open(copy).digest, None) == told
         assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
+def test_those_who_accept_together_all_end_well(proposed, registry, home, three):
+    start = Barrier(AT_ONCE)
+
+    def accept(_):
+        with review(proposed, home) as seen:
+            start.wait()
+            return merge(registry, seen)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        merged = list(pool.map(accept, range(AT_ONCE)))
+
+    assert sorted(one.already_there for one in merged) == [False] + [True] * (AT_ONCE - 1)
+    assert {one.version.digest for one in merged} == {registry.resolve("acme/tongues@4").digest}
+    assert registry.examine(full=True) == []
+    assert not (three / "acme" / "tongues" / "pr" / "1").exists()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .....patches.errors import WeightpatchError
 from .errors import explain
-from .hooks import limit_hook, response_hooks
+from .hooks import guard, request_hooks, response_hooks
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -80,11 +80,12 @@ def _limit_time() -> None:
     with _limiting:
         session = get_session()
         if session.timeout.read is not None:
+            guard(session)
             return
         hooks = dict(session.event_hooks)
         hooks["response"] = [*hooks.get("response", []), *response_hooks()]
         limits = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
-        hooks["request"] = [*hooks.get("request", []), limit_hook(limits)]
+        hooks["request"] = [*hooks.get("request", []), *request_hooks(limits)]
 
         def limited() -> httpx2.Client:
             return httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=limits)

@@ -1,5 +1,6 @@
 """What each question to the Hub is given, and each answer is looked at for."""
 
+import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from .....patches.errors import LimitExceeded
 from ...errors import RemoteBusy, RemoteRace, RemoteUnreachable
 from .errors import NO_HUB, PASSING, failing, requested_wait
+from .tokens import keep_token, refuse_token_places
 from .waits import WAIT
 
 if TYPE_CHECKING:
@@ -21,11 +23,34 @@ MAX_ANSWERS = 100
 ANSWERS: ContextVar[Iterator[int] | None] = ContextVar("answers", default=None)
 """The numbers of the answers to what is being asked now."""
 _CREATING = "another conflicting operation is in progress"
+_FILE_NAME = re.compile(r"[0-9A-Za-z_=+-]{1,128}")
+
+
+def request_hooks(limits: "httpx2.Timeout") -> "list[Callable[[httpx2.Request], None]]":
+    """What is done to each request before it goes out, for a client of httpx2."""
+    return [limit_hook(limits), keep_token]
 
 
 def response_hooks() -> "list[Callable[[httpx2.Response], None]]":
     """The hooks, for a client of httpx2; each raises RemoteError or LimitExceeded."""
-    return [_refuse_paths, _heed_wait, _refuse_failed_check, _refuse_conflict, _end_list]
+    return [*_guards(), _heed_wait, _refuse_failed_check, _refuse_conflict, _end_list]
+
+
+def guard(client: "httpx2.Client") -> None:
+    """Let a client that somebody else made believe no more than ours; all else stays as it is."""
+    hooks = client.event_hooks
+    if keep_token not in hooks["request"]:
+        client.event_hooks = {
+            "request": [*hooks["request"], keep_token],
+            "response": [*hooks["response"], *_guards()],
+        }
+
+
+def _guards() -> "list[Callable[[httpx2.Response], None]]":
+    """The hooks against answers that are made to harm."""
+    from .answers import bound
+
+    return [bound, _refuse_paths, refuse_token_places]
 
 
 def limit_hook(limits: "httpx2.Timeout") -> "Callable[[httpx2.Request], None]":
@@ -43,17 +68,19 @@ def limit_hook(limits: "httpx2.Timeout") -> "Callable[[httpx2.Request], None]":
 
 
 def _refuse_paths(response: "httpx2.Response") -> None:
-    """Raise RemoteUnreachable if a file's ETag leads out of the folder that it names a file in.
+    """Raise RemoteUnreachable if a file's ETag or commit cannot be a name in a cache.
 
-    huggingface_hub 2.4 takes it as a file's name, and would write wherever it leads.
+    huggingface_hub 2.4 takes them as names, stripped as here, and would write wherever they lead.
     """
-    for header in ("ETag", "X-Linked-Etag"):
-        name = response.headers.get(header, "").removeprefix("W/")
-        if response.request.method == "HEAD" and ("/" in name or "\\" in name):
-            raise RemoteUnreachable(
-                "the Hub gives a file a name that leads out of the cache",
-                hint=f"{NO_HUB} Do not trust this source",
-            )
+    headers = response.headers
+    etag = headers.get("X-Linked-Etag") or headers.get("ETag")
+    digest = None if etag is None or response.is_error else etag.lstrip("W/").strip('"')
+    names = [name for name in (digest, headers.get("X-Repo-Commit")) if name is not None]
+    if response.request.method == "HEAD" and not all(map(_FILE_NAME.fullmatch, names)):
+        raise RemoteUnreachable(
+            "the Hub gives a file a name that leads out of the cache, or that no file can have",
+            hint=f"{NO_HUB} Do not trust this source",
+        )
 
 
 def _heed_wait(response: "httpx2.Response") -> None:

@@ -6,12 +6,10 @@ pull it.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .....patches.errors import WeightpatchError
-from .....patches.format.names import quoted
-from .....patches.progress import silent
 from ...base import Bundle, Pushed
 from ...errors import RemoteError, RemoteRace, RemoteRefused, RemoteUnreachable
 from ...location import tag
@@ -20,7 +18,8 @@ from ..files.parcel import Parcel
 from ..files.snapshot import Snapshot
 from ..repository import MAIN, Refs, Repository
 from ..versions.main_branch import newest_version
-from .changes import besides, foreign, settled
+from .changes import besides, foreign, named, settled
+from .completing import complete
 from .fetching import main_branch, proposed_commit
 from .pull_requests import PullRequest, PullRequests
 
@@ -45,8 +44,15 @@ class Accepting:
         if found.merged:
             return self._finish(found.proposal.location, found.merged, None)
         main = main_branch(self.pulls, refs)
-        self._check(found, refs, main)
-        return self._finish(found.proposal.location, self._merge(), main)
+        try:
+            self._check(found, refs, main)
+        except (RemoteRace, RemoteRefused):
+            # Somebody else may have merged this very proposal since it was read.
+            merged = self.pulls.find(self.number).merged
+            if merged is None:
+                raise
+            return self._finish(found.proposal.location, merged, None)
+        return self._finish(found.proposal.location, self._merge(refs), main)
 
     @cached_property
     def _parcel(self) -> Parcel:
@@ -69,14 +75,7 @@ class Accepting:
                 why="only an open proposal can be merged",
                 hint=f"open it at {self.pulls.page(self.number)}",
             )
-        newest = newest_version(self._repository, refs, main.listed)
-        if self._version != newest + 1:
-            raise RemoteRefused(
-                f"{self._repository.place} is at version {newest}, "
-                f"and {what} would be {self._version}",
-                why="a number stands for one content for ever",
-                hint=f"have it proposed again, as version {newest + 1}",
-            )
+        self._check_number(what, refs, main)
         proposed = Snapshot(self._repository, proposed_commit(self.pulls, refs, self.number))
         if not self._parcel.is_at(proposed.listed):
             raise RemoteRace(
@@ -87,14 +86,30 @@ class Accepting:
         if others := besides(main, proposed):
             raise _changes_more(what, others)
         if found.conflicts:
-            raise RemoteRefused(
-                f"{what} is in conflict with what {self._repository.place} has become",
-                hint="have it proposed again, on top of that",
-            )
+            raise self._in_conflict(what)
         proposed.attestations()
 
-    def _merge(self) -> str:
-        """Merge it, and give the commit; if somebody else did at the same time, it is as good."""
+    def _check_number(self, what: str, refs: Refs, main: Snapshot) -> None:
+        newest = newest_version(self._repository, refs, main.listed)
+        if self._version != newest + 1:
+            raise RemoteRefused(
+                f"{self._repository.place} is at version {newest}, "
+                f"and {what} would be {self._version}",
+                why="a number stands for one content for ever",
+                hint=f"have it proposed again, as version {newest + 1}",
+            )
+
+    def _in_conflict(self, what: str) -> RemoteRefused:
+        return RemoteRefused(
+            f"{what} is in conflict with what {self._repository.place} has become",
+            hint="have it proposed again, on top of that",
+        )
+
+    def _merge(self, before: Refs) -> str:
+        """Merge it, and give the commit; if somebody else did at the same time, it is as good.
+
+        `before` is what was there when it was checked: another proposal may have been faster.
+        """
         refusal: RemoteError | None = None
         try:
             self.pulls.merge(self.number)
@@ -103,6 +118,11 @@ class Accepting:
         found = self.pulls.find(self.number)
         if found.merged:
             return found.merged
+        refs = self._repository.refs()
+        if refs != replace(before, pulls={}):
+            self._check_number(found.proposal.location, refs, main_branch(self.pulls, refs))
+        if found.conflicts:
+            raise self._in_conflict(found.proposal.location)
         raise refusal or RemoteUnreachable(
             f"the Hub says that it merged {found.proposal.location}, and that it did not",
             hint="try again",
@@ -125,8 +145,7 @@ class Accepting:
         if before is None or foreign(before.listed, merged.listed):
             merged, others = settled(merged)
             self._refuse_more(what, others)
-        merged.attestations()
-        commit = self._with_card(merged)
+        commit = complete(self._parcel, merged, what)
         try:
             self._repository.tag(tag(self._version), commit)
         except RemoteRace:
@@ -141,7 +160,7 @@ class Accepting:
         """Raise RemoteRefused if a merge has changed more than a version may."""
         if others:
             raise RemoteRefused(
-                f"{what} was merged, and {_named(others)} came with it",
+                f"{what} was merged, and {named(others)} came with it",
                 why="no version has such files, so it was not tagged: nobody can pull it",
                 hint=f"put that back by a commit to {MAIN}, then review it again: "
                 + self.pulls.page(self.number),
@@ -155,21 +174,6 @@ class Accepting:
             commit = proposed_commit(self.pulls, refs, self.number)
             if self._parcel.is_at(self._repository.listing(commit)):
                 self.pulls.close(self.number, f"This is {self._location} already.")
-
-    def _with_card(self, merged: Snapshot) -> str:
-        """The commit to tag: one more with our card and scores, unless somebody went on from it.
-
-        The card that came with it is its author's, and the first that people see.
-        """
-        changed = self._parcel.missing(merged.listed)
-        if not changed:
-            return merged.commit
-        try:
-            return self._parcel.send(
-                self._repository, changed, parent=merged.commit, branch=MAIN, progress=silent
-            )
-        except RemoteRace:
-            return merged.commit
 
     def _tagged(self, commit: str) -> Pushed:
         """Of a number that has a tag: say that it is this, or raise RemoteRefused."""
@@ -186,14 +190,9 @@ class Accepting:
         return f"{self._repository.place}@{tag(self._version)}"
 
 
-def _named(paths: list[str]) -> str:
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{quoted(paths[0])}{more}"
-
-
 def _changes_more(what: str, others: list[str]) -> RemoteRefused:
     return RemoteRefused(
-        f"{what} would also change {_named(others)}",
+        f"{what} would also change {named(others)}",
         why="a version is the files of a patch, its card and attestations",
         hint="have it proposed again without that",
     )

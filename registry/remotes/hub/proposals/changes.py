@@ -1,7 +1,8 @@
 """What merging a pull request would change, or has changed, besides the files of a version."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from .....patches.format.names import quoted
 from .....patches.format.patch import CARD, DELTA, MANIFEST, REQUESTS
 from ..files.listed import Listed
 from ..files.parcel import is_attestation
@@ -54,6 +55,12 @@ def foreign(before: Mapping[str, Listed], after: Mapping[str, Listed]) -> list[s
         for path in {*before, *after}
         if before.get(path) != after.get(path) and not _may_change(path, after)
     )
+
+
+def named(paths: Sequence[str]) -> str:
+    """One or more paths, fit for a sentence."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{quoted(paths[0])}{more}"
 
 
 def _may_change(path: str, after: Mapping[str, Listed]) -> bool:

@@ -1,13 +1,14 @@
 """Propose a version on the Hub: one pull request of one commit, compared once it is there."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from .....patches.errors import DigestMismatch
 from .....patches.progress import Progress
 from ...base import Bundle
-from ...errors import RemoteNotFound, RemoteRefused
+from ...errors import RemoteError, RemoteNotFound, RemoteRefused
 from ...location import proposal_location
 from ...proposals import Proposed, Text
 from ..asking.errors import one_line
@@ -71,13 +72,25 @@ class Proposing:
         if self.bundle.version != newest + 1:
             hint = f"propose it as version {newest + 1}"
             if newest != tagged:
-                hint = f"who keeps it must first finish version {newest}, which has no tag yet"
+                hint = self._how_to_finish(newest)
             raise RemoteRefused(
                 f"{self._repository.place} is at version {newest}, "
                 f"and {self.bundle.label} is not the next",
                 why="a proposal that is merged becomes the next version",
                 hint=hint,
             )
+
+    def _how_to_finish(self, newest: int) -> str:
+        """What makes a version of what has no tag: most often it was merged by a click."""
+        merged = None
+        with suppress(RemoteError):
+            merged = self.pulls.last_merged()
+        place = f"{self._repository.place}/pr/{merged or 'N'}"
+        return (
+            f"whoever keeps it must first finish version {newest}, which has no tag yet: "
+            f"weightpatch review {place} --merge"
+            + ("" if merged else f", or weightpatch push {self._repository.patch}")
+        )
 
     def _find(self, refs: Refs) -> tuple[int, str] | None:
         """The pull request that proposes this, and its commit, if there is one."""

@@ -63,6 +63,18 @@ class PullRequests:
         }
         return [waiting[number] for number in sorted(waiting, reverse=True)]
 
+    def last_merged(self) -> int | None:
+        """The highest number among the newest `MAX_WAITING` that are merged, if there is one."""
+
+        def ask() -> list[int]:
+            found = self.repository.api.get_repo_discussions(
+                self.repository.name, discussion_type="pull_request", discussion_status="closed"
+            )
+            newest = [self._read(one) for one in islice(found, MAX_WAITING) if one.is_pull_request]
+            return [one.number for one in newest if one.status == MERGED]
+
+        return max(self.repository.ask(ask), default=None)
+
     def find(self, number: int) -> PullRequest:
         """Read one; raises RemoteNotFound if there is none, or if it is a mere discussion."""
         place = proposal_location(ON_HUB, self.repository.name, number)

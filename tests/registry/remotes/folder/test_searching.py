@@ -1,6 +1,8 @@
 """Searching a folder: the newest versions that are there, whatever else is."""
 
+import os
 import shutil
+from itertools import pairwise
 
 import pytest
 from weightpatch.patches.errors import ManifestError
@@ -101,6 +103,11 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "\n".join(
     for before, name in zip("abcdefgh", "bcdefghi", strict=True)
 )
 
+SWELLING = "a: &a {k: v}\n" + "\n".join(
+    f"x{number}: &{name} {{<<: [{', '.join([f'*{before}'] * 9)}]}}"
+    for number, (before, name) in enumerate(pairwise("abcdefghijkl"))
+)
+
 
 @pytest.mark.parametrize(
     "card",
@@ -111,7 +118,10 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "\n".join(
         "---\na: !!timestamp x\n---\n",
         "---\na: !!python/object/apply:os.system [exit]\n---\n",
         "---\n" + "[" * 10_000 + "\n---\n",
+        "---\n" + "[" * 100 + "]" * 100 + "\n---\n",
         f"---\n{BOMB}\nmodel-index: *i\n---\n",
+        f"---\n{SWELLING}\n{SCORED}---\n",
+        f"---\nbase: &b one\n{SCORED}other: *b\n---\n",
         f"---\n{SCORED}# {'x' * 100_000}\n---\n",
     ],
 )
@@ -121,6 +131,36 @@ def test_a_card_that_makes_no_sense_claims_nothing(drive, card):
     found = search(str(drive), author="acme")
 
     assert [patch.scores for patch in found.patches] == [{}]
+
+
+@pytest.mark.parametrize("spoil", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_a_card_that_is_no_file_claims_nothing(drive, spoil):
+    card = drive / "acme" / "tongues" / "v2" / "README.md"
+    card.unlink()
+    spoil(card)
+
+    found = search(str(drive), author="acme")
+
+    assert [patch.scores for patch in found.patches] == [{}]
+
+
+def test_a_namespace_that_cannot_be_read_is_told_and_stops_nothing(drive, monkeypatch):
+    (drive / "broken").symlink_to("nowhere")
+    os.mkfifo(drive / "pipe")
+    listed = folder_searching.real_entries
+
+    def refuse(folder):
+        if folder == drive / "acme":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(folder_searching, "real_entries", refuse)
+
+    found = search(str(drive))
+
+    assert names(found) == ["bob/capitals"]
+    assert [(one.name, type(one.error)) for one in found.unanswered] == [("acme", PermissionError)]
+    assert search(str(drive), author="bob").unanswered == ()
 
 
 def test_a_card_can_be_by_anybody(drive):

@@ -1,19 +1,23 @@
 """Making a version of a pull request: only of what was reviewed, whoever does what meanwhile."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
 from loopback_faults import Fault, lose_reply
+from loopback_repositories import Repository
 from pull_requests import NAME, TEXT, as_bundle, asked, change, merge_by_click
 from weightpatch.patches.errors import (
     DigestMismatch,
 )
+from weightpatch.registry.remotes.base import Bundle
 from weightpatch.registry.remotes.errors import (
     RemoteDenied,
     RemoteRace,
     RemoteRefused,
     RemoteUnreachable,
 )
+from weightpatch.registry.remotes.proposals import Text
 
 by_lfs = pytest.mark.parametrize("transfer", ["lfs"])
 
@@ -77,7 +81,7 @@ def test_a_merge_by_a_click_is_finished(hub, hub_remote, there, better, proposed
     hub.requests.clear()
 
     candidate = hub_remote.proposal(NAME, 1, into)
-    accepted = hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
+    accepted = hub_remote.accept(NAME, 1, as_bundle(candidate.patch, candidate.attestations))
 
     assert candidate.proposal.status == "merged"
     assert there.tags["v2"] == accepted.revision == there.discussions[1].merge_commit
@@ -215,7 +219,8 @@ def test_a_merge_of_other_files_can_be_finished_when_they_are_put_back(
             hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
     else:
         assert candidate.besides == ()
-        accepted = hub_remote.accept(NAME, 1, as_bundle(candidate.patch))
+        seen = as_bundle(candidate.patch, candidate.attestations)
+        accepted = hub_remote.accept(NAME, 1, seen)
         assert there.commits[accepted.revision] == tree
         assert there.tags["v2"] == accepted.revision
 
@@ -264,15 +269,61 @@ def test_a_proposal_of_what_was_pushed_meanwhile_is_closed_by_who_may(
     assert said[1:] == (["This is hf://acme/tongues@v2 already."] if status == "closed" else [])
 
 
-@by_lfs
-def test_a_damaged_note_that_comes_in_the_moment_of_the_merge_gets_no_tag(
-    hub, hub_remote, there, better, proposed
-):
-    hub.before_commit = lambda: there.put({f"attestations/{'0' * 64}.json": b"{}"}, "refs/pr/1")
+def smuggle(repository: Repository, branch: str, better: Bundle) -> None:
+    """Add a note that nobody reviewed, one that is damaged, and damage one that was reviewed."""
+    unseen = b"all of it is perfect"
+    (digest,) = better.attestations
+    names = [hashlib.sha256(unseen).hexdigest(), "0" * 64, digest]
+    repository.put({f"attestations/{name}.json": unseen for name in names}, branch)
 
-    with pytest.raises(DigestMismatch):
+
+@by_lfs
+@pytest.mark.parametrize("later", [{}, {"README.md": b"---\ntags: []\n---\nLater.\n"}])
+def test_notes_that_come_in_the_moment_of_the_merge_are_taken_out_again(
+    hub, hub_remote, there, better, proposed, into, later
+):
+    def act():
+        smuggle(there, "refs/pr/1", better)
+        merge_by_click()
+        if later:
+            there.put(later)
+
+    hub.before_commit = act
+
+    accepted = hub_remote.accept(NAME, 1, better)
+
+    assert accepted.revision == there.tags["v2"] == there.resolve("main")
+    assert set(hub_remote.pull(NAME, 2, into).attestations) == set(better.attestations)
+    card = there.head()["README.md"].data
+    assert card == (later["README.md"] if later else better.card.encode())
+
+
+@by_lfs
+def test_notes_that_cannot_be_taken_out_get_no_tag(
+    hub, hub_remote, there, better, proposed, bundle
+):
+    smuggle(there, "refs/pr/1", better)
+    merge_by_click()
+    hub_remote.push(bundle(3, seed=3))
+
+    with pytest.raises(RemoteRefused, match=r"attestations/.* and 2 more came with it") as caught:
         hub_remote.accept(NAME, 1, better)
-    assert there.tags.keys() == {"v1"}
+    assert "under the next number" in caught.value.hint
+    assert there.tags.keys() == {"v1", "v3"}
+
+
+@by_lfs
+def test_of_two_proposals_for_one_number_the_second_has_to_be_proposed_again(
+    hub, hub_remote, there, better, proposed, bundle
+):
+    other = bundle(2, seed=7)
+    hub_remote.propose(other, Text("Another", "Words"))
+    hub.before_commit = lambda: hub_remote.accept(NAME, 2, other)
+
+    with pytest.raises(RemoteRefused, match=r"is at version 2, and .*/pr/1 would be 2") as caught:
+        hub_remote.accept(NAME, 1, better)
+    assert caught.value.hint == "have it proposed again, as version 3"
+    assert there.commits[there.tags["v2"]]["patch.json"].sha256 == other.patch.digest
 
 
 @by_lfs
@@ -337,6 +388,18 @@ def test_two_who_accept_at_the_same_time_agree(hub, hub_remote, there, better, p
     accepted = hub_remote.accept(NAME, 1, better)
 
     assert accepted.revision == there.tags["v2"] == there.branches["main"]
+
+
+@by_lfs
+def test_what_is_merged_while_it_is_read_is_finished(hub, hub_remote, there, better, proposed):
+    def merge(reply):
+        hub.faults.clear()
+        merge_by_click()
+        return reply
+
+    hub.faults.append(Fault("GET", "/discussions/1$", after=merge))
+
+    assert hub_remote.accept(NAME, 1, better).revision == there.tags["v2"]
 
 
 @by_lfs

@@ -31,7 +31,9 @@ def test_what_a_stranger_proposes_becomes_a_version(
     as_user("hf_alice")
     (listed,) = hub_remote.proposals(NAME)
     candidate = hub_remote.proposal(NAME, listed.number, into)
-    accepted = hub_remote.accept(NAME, listed.number, as_bundle(candidate.patch))
+    accepted = hub_remote.accept(
+        NAME, listed.number, as_bundle(candidate.patch, candidate.attestations)
+    )
 
     assert (made.number, made.location) == (1, "hf://acme/tongues/pr/1")
     assert made.page == f"{hub.url}/acme/tongues/discussions/1"
@@ -104,8 +106,9 @@ def test_what_waits_but_can_be_no_version_any_more_is_refused(hub_remote, propos
 def test_a_number_that_was_merged_but_not_tagged_is_taken(hub, hub_remote, proposed, bundle):
     merge_by_click()
 
-    with pytest.raises(RemoteRefused, match="is at version 2"):
+    with pytest.raises(RemoteRefused, match="is at version 2") as caught:
         hub_remote.propose(bundle(2, seed=3), TEXT)
+    assert "weightpatch review hf://acme/tongues/pr/1 --merge" in caught.value.hint
 
 
 @by_lfs

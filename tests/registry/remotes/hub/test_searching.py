@@ -236,6 +236,7 @@ def score(value, measure="locality.exact-match"):
         (index(score(0.5)), {"locality.exact-match": 0.5}),
         ({"cardData": index(score(1))}, {"locality.exact-match": 1.0}),
         (index(score(0.5), score(0.7)), {"locality.exact-match": 0.5}),
+        (index(score(-5), score(1.01), score(1e299), score(-0.5, "rome.em")), {"rome.em": -0.5}),
         (index(score("0.5"), score(True), score([]), score(None), score(10**400)), {}),
         (index(score(float("nan")), score(float("inf")), score(1e301)), {}),
         (index(score(0.5, "no.such.measure"), score(0.5, ["x"]), score(0.5, None)), {}),

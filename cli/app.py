@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ..patches.errors import BaseMismatch, CheckpointRefused, InputError, WeightpatchError
+from ..patches.errors import BaseMismatch, InputError, WeightpatchError
 from ..patches.progress import Progress
 from ..registry.paths import user_path
 from ..registry.remotes.location import ON_HUB
@@ -44,9 +44,8 @@ class App:
         from ..registry import FILE
         from ..registry.errors import no_registry
 
-        file = self.config.home / FILE
-        if self.config.database is None and not file.is_file():
-            raise no_registry(file)  # without waiting for SQLAlchemy
+        if not self.has_registry():
+            raise no_registry(self.config.home / FILE)  # without waiting for SQLAlchemy
         from ..registry.registry import Registry
 
         return Registry.open(
@@ -69,7 +68,7 @@ class App:
         What there is to say against a version is told; a malicious one is refused unless it is only
         to be read, also one in a folder, if the registry knows it.
         """
-        if all(map(is_folder, references)) and (to_read or not self._has_registry()):
+        if all(map(is_folder, references)) and (to_read or not self.has_registry()):
             return [_open_folder(reference) for reference in references]
         with self.registry() as registry:
             return [self._opened(registry, one, to_read=to_read) for one in references]
@@ -107,7 +106,7 @@ class App:
         if not is_folder(reference):
             with self.registry() as registry:
                 return registry.resolve(reference, to_read=True)
-        if not self._has_registry():
+        if not self.has_registry():
             return None
         with self.registry() as registry, suppress(NotFound):
             return registry.resolve(f"sha256:{_open_folder(reference).digest}")
@@ -124,11 +123,12 @@ class App:
 
     def require_usable(self, digests: Sequence[str]) -> None:
         """Raise Yanked if the registry, if there is one, knows one of these as malicious."""
-        if self._has_registry():
+        if self.has_registry():
             with self.registry() as registry:
                 registry.require_usable(digests)
 
-    def _has_registry(self) -> bool:
+    def has_registry(self) -> bool:
+        """Whether a database is named, or the registry's own is there."""
         from ..registry import FILE
 
         return self.config.database is not None or (self.config.home / FILE).is_file()
@@ -200,6 +200,8 @@ class App:
         Raises BaseMismatch, with a version that would fit if the registry knows one; whether the
         patches fit a build is left to those who know its record.
         """
+        from .bases import unknown_base
+
         if spec is not None:
             found = self.base(spec)
             self._require_fit(patches, found)
@@ -209,10 +211,7 @@ class App:
             return remembered
         if alone := self._first(places, lambda base: matched(patches[:1], base)):
             self._require_one_base(patches, alone)
-        raise CheckpointRefused(
-            f"no base of {patches[0].label} is known on this machine",
-            hint="name it with --base FOLDER or --base org/model@revision",
-        )
+        raise unknown_base(patches[0])
 
     def base_under(self, record: "BuildRecord", spec: str | None) -> "Checkpoint | None":
         """The base given, or one that the registry remembers and that a build was made from."""
@@ -269,7 +268,7 @@ class App:
         from ..registry.errors import NotFound
 
         found: dict[str, VersionInfo] = {}
-        if not self._has_registry():
+        if not self.has_registry():
             return found
         with self.registry() as registry:
             for digest in digests:
@@ -315,7 +314,7 @@ class App:
 
     def _fitting(self, patch: "Patch", checkpoint: "Checkpoint") -> str | None:
         """The newest version of the same patch that fits the checkpoint and may be used."""
-        if not self._has_registry():
+        if not self.has_registry():
             return None
         with self.registry() as registry:
             for info in registry.versions(name=patch.manifest.name, limit=_TRIED):

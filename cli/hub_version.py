@@ -7,6 +7,7 @@ from ..patches.format.patch import DELTA, REQUESTS
 from ..registry.remotes.location import ON_HUB
 from .app import App
 from .harm import warn
+from .hub_hints import hints_for
 from .made_from import relatives
 from .manifest_page import origin, show_operations
 from .texts import counted, size
@@ -23,7 +24,7 @@ def show_version(app: App, location: str) -> None:
     """Read the manifest of `hf://namespace/name[@revision]`, and show it; raises as `look`."""
     from ..registry.sharing.finding import look
 
-    with app.progress() as progress:
+    with hints_for(location), app.progress() as progress:
         seen = look(location, progress=progress)
     known = _known(app, seen)
     harm = warn(app, seen.manifest.label, _held(seen), own=seen.digest)

@@ -107,6 +107,15 @@ def columns_of_screen() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
 
 
+def fits_unwrapped(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
+    """Whether a table goes on the screen with nothing wrapped."""
+    widest = [
+        max(len(column), *(len(_cell(row[index])) for row in rows), 0)
+        for index, column in enumerate(columns)
+    ]
+    return sum(widest) + GAP * (len(columns) - 1) <= columns_of_screen()
+
+
 def _least_width(
     columns: Sequence[str], rows: Sequence[Sequence[object]], wrapped: Collection[str]
 ) -> int:

@@ -12,6 +12,7 @@ import click
 
 from ..patches.progress import Progress, silent
 from .errors import printable
+from .texts import shortened
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +37,7 @@ class _Drawing:
                     self.bars.remove_task(self.tasks.pop(phase))
                 return
             if phase not in self.tasks:
-                self.tasks[phase] = self.bars.add_task(printable(phase), total=total)
+                self.tasks[phase] = self.bars.add_task(shortened(printable(phase)), total=total)
             self.bars.update(self.tasks[phase], completed=done, total=total)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..registry.remotes.location import ON_HUB
 from .errors import in_our_form
-from .output import Output
+from .output import Output, fits_unwrapped
 from .texts import counted
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HEADLINES = {"rel.": "reliability", "gen.": "generalization", "loc.": "locality"}
 """Heads of columns, and the short names of the measures in them."""
+_MEASURES = [f"{name}.exact-match" for name in HEADLINES.values()]
 CLAIMS = (
     f"note: {', '.join(HEADLINES)} are {', '.join(HEADLINES.values())} as the publishers say; "
     "nothing is checked before it is pulled"
@@ -53,30 +54,37 @@ def show_found(output: Output, location: str, found: "Found") -> None:
 
 
 def _show_table(output: Output, found: "Found") -> None:
+    """A table, or, where that is too wide, a few lines for each patch."""
     patches = found.patches
     differ = len({patch.bases for patch in patches}) > 1
-    output.table(
+    bases = ["base"] if differ else []
+    columns = ["newest", "versions", "method", *bases, *HEADLINES, "changed"]
+    rows = [
         [
-            "newest",
-            "versions",
-            "method",
-            *(["base"] if differ else []),
-            *HEADLINES,
-            "changed",
-        ],
-        [
-            [
-                _marked(patch),
-                len(patch.versions),
-                patch.method,
-                *([", ".join(patch.bases) or None] if differ else []),
-                *(patch.scores.get(f"{name}.exact-match") for name in HEADLINES.values()),
-                patch.changed and patch.changed[:10],
-            ]
-            for patch in patches
-        ],
-        wrapped=["base"],
-    )
+            _marked(patch),
+            len(patch.versions),
+            patch.method,
+            *([", ".join(patch.bases) or None] if differ else []),
+            *map(patch.scores.get, _MEASURES),
+            patch.changed and patch.changed[:10],
+        ]
+        for patch in patches
+    ]
+    if fits_unwrapped(columns, rows):
+        output.table(columns, rows, wrapped=["base"])
+        return
+    for patch in patches:
+        output.line(_marked(patch))
+        scores = [
+            f"{head} {patch.scores[measure]:.3f}"
+            for head, measure in zip(HEADLINES, _MEASURES, strict=True)
+            if measure in patch.scores
+        ]
+        versions = counted(len(patch.versions), "version")
+        facts = [patch.method, versions, patch.changed and f"changed {patch.changed[:10]}"]
+        for line in (", ".join(patch.bases), ", ".join(filter(None, facts)), "  ".join(scores)):
+            if line:
+                output.line(f"  {line}")
 
 
 def _place(location: str, patch: "Published") -> str:

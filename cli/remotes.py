@@ -1,6 +1,7 @@
 """What a user means by a remote: its name, its place, or, where none is named, the usual one."""
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from ..patches.errors import NameRefused
@@ -61,6 +62,30 @@ def place_in(registry: "Registry", text: str) -> str:
             hint=f"write {word}/{parse_location(remote).name}",
         )
     return proposal_location(remote, name, int(number) if number else None)
+
+
+def refuse_one_patch(location: str, command: str) -> None:
+    """Raise RemoteRefused for the folder of one patch or version where that of all is meant.
+
+    `command` is what the right folder is put after, in the hint.
+    """
+    from ..patches.format.patch import MANIFEST
+    from ..registry.remotes.errors import RemoteRefused
+    from ..registry.remotes.location import folder_path, scheme, tagged_version
+
+    folder = None if scheme(location) else folder_path(location)
+    if folder is None or not folder.is_dir():
+        return
+    is_version = (folder / MANIFEST).is_file()
+    versions = (one for one in folder.iterdir() if tagged_version(one.name) is not None)
+    if is_version or any((one / MANIFEST).is_file() for one in versions):
+        patch = folder.parent if is_version else folder
+        root = shlex.quote(str(patch.parent.parent))
+        raise RemoteRefused(
+            f"{folder} is the folder of one {'version' if is_version else 'patch'}, not a remote",
+            why="a remote is the folder in which all patches are, as namespace/name/v1",
+            hint=f"{command} {root}",
+        )
 
 
 def _usual(app: App, registry: "Registry", name: str, way: str) -> str | None:

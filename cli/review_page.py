@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..patches.diff import Difference
+    from ..patches.evaluation.base import Evaluation
     from ..registry.remotes.proposals import Proposal
     from ..registry.sharing.comparing import Measured
     from ..registry.sharing.reviewing import Review
@@ -66,8 +67,11 @@ def review_json(
         "place": str(seen.place),
         "proposal": vars(seen.candidate.proposal),
         "revision": seen.candidate.revision,
-        "version": patch.label,
-        "digest": patch.digest,
+        "version": {
+            "name": patch.manifest.name,
+            "version": patch.manifest.version,
+            "digest": patch.digest,
+        },
         "folder": str(seen.folder),
         "newest": seen.newest,
         "besides": list(seen.candidate.besides),
@@ -141,22 +145,39 @@ def _counts(seen: "Review") -> "Sequence[tuple[str, int]]":
 
 
 def _show_measured(output: Output, seen: "Review", measured: Measurement) -> None:
-    for answers in measured.answers:
-        own = answers.asked == seen.patch.label
+    for number, answers in enumerate(measured.answers):
+        there, proposed = _names(seen)
         columns = {"before": before(answers.proposed.means())}
-        if answers.current and seen.current:
-            columns[f"@{seen.current.manifest.version}"] = after(answers.current.means())
-        columns[f"@{seen.patch.manifest.version}"] = after(answers.proposed.means())
-        if said := _same_questions(seen, answers.proposed.suite_digest):
-            columns[f"@{seen.patch.manifest.version} as published"] = after(said.means)
+        if answers.current:
+            columns[there] = after(answers.current.means())
+        columns[proposed] = after(answers.proposed.means())
+        if said := _same_questions(seen, answers.proposed):
+            columns[f"{proposed} as published"] = after(said.means)
         output.line()
-        whose = "the requests of the proposal" if own else f"the requests of {answers.asked}"
+        whose = "the requests of the proposal"
+        if number:
+            same = answers.asked == seen.patch.label
+            whose = f"the requests of {answers.asked}{' there' if same else ''}"
         output.line(f"scored here on {measured.checkpoint.id}, {whose}")
         score_table(output, columns)
 
 
-def _same_questions(seen: "Review", digest: str) -> "Measured | None":
-    return next((one for one in seen.published if one.suite_digest == digest), None)
+def _names(seen: "Review") -> tuple[str, str]:
+    """What the version there and the proposed one are called above a column.
+
+    By their numbers, unless both have the same one.
+    """
+    proposed = seen.patch.manifest.version
+    there = seen.current.manifest.version if seen.current else None
+    if there == proposed:
+        return f"@{there} there", f"@{proposed} proposed"
+    return f"@{there}", f"@{proposed}"
+
+
+def _same_questions(seen: "Review", ours: "Evaluation") -> "Measured | None":
+    """What came with the proposal of the same suite and the same requests, if anything did."""
+    asked = ours.suite, ours.suite_digest
+    return next((one for one in seen.published if (one.suite, one.suite_digest) == asked), None)
 
 
 def _show_published(output: Output, seen: "Review", measured: Measurement | None) -> None:
@@ -170,11 +191,10 @@ def _show_published(output: Output, seen: "Review", measured: Measurement | None
         if suite == SUITE and beside:
             continue
         columns = {}
-        for side, patch in ((theirs.get(suite), seen.current), (own, seen.patch)):
-            if side and patch:
-                number = patch.manifest.version
-                columns[f"@{number} before"] = before(side.means)
-                columns[f"@{number} after"] = after(side.means)
+        for side, name in zip((theirs.get(suite), own), _names(seen), strict=True):
+            if side:
+                columns[f"{name} before"] = before(side.means)
+                columns[f"{name} after"] = after(side.means)
         output.line()
         output.line(f"scores of the suite {suite}, as their publishers say")
         score_table(output, columns)

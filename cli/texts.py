@@ -1,4 +1,8 @@
-"""Numbers and times as a person reads them."""
+"""Numbers, times and digests as a person reads them."""
+
+import re
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def size(number: int) -> str:
@@ -14,6 +18,11 @@ def size(number: int) -> str:
 def counted(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun: `1 entry`, `2 entries`."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def shortened(text: str) -> str:
+    """A text with the beginning alone of each digest in it."""
+    return _DIGEST.sub(lambda match: f"{match[0][:12]}…", text)
 
 
 def moment(time: str) -> str:

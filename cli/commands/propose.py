@@ -1,17 +1,18 @@
 """propose: offer a version to somebody else's patch."""
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...registry.remotes.location import ON_HUB
 from ..app import App
+from ..exchanged import identity, refuse_mistyped
 from ..options import declare, language_option
 from ..remotes import place_in, usual_place
 
 if TYPE_CHECKING:
-    from ...registry.registry import Registry
+    from ...registry.registry import Registry, VersionInfo
     from ...registry.sharing.proposing import Offer
 
 
@@ -45,6 +46,7 @@ def command(
     """
     from ...registry.sharing.proposing import plan, propose
 
+    refuse_mistyped("propose", reference, remote)
     with app.registry() as registry, app.progress() as progress:
         info = registry.resolve(reference)
         place = _place(app, registry, info.name, remote)
@@ -58,7 +60,7 @@ def command(
             progress=progress,
         )
     app.caution(info)
-    _show(app, info.label, offer)
+    _show(app, info, offer)
 
 
 def _place(app: App, registry: "Registry", name: str, remote: str | None) -> str:
@@ -68,31 +70,38 @@ def _place(app: App, registry: "Registry", name: str, remote: str | None) -> str
     return usual_place(app, registry, name, "to", hint=hint)
 
 
-def _show(app: App, label: str, offer: "Offer") -> None:
+def _show(app: App, info: "VersionInfo", offer: "Offer") -> None:
     done = offer.proposed
-    app.output.data(
-        "propose",
-        {
-            "version": label,
-            "place": offer.place,
-            "label": offer.label,
-            "digest": offer.digest,
-            "follows": offer.current,
-            "title": offer.text.title,
-            "description": offer.text.description,
-            "findings": [vars(finding) for finding in offer.found.report.findings],
-            "proposed": vars(done) if done else None,
-        },
-    )
+    app.output.data("propose", _to_json(info, offer))
     if done is None:
         app.output.line(offer.text.title)
         app.output.line()
         app.output.line(offer.text.description)
-        app.output.line(f"{label} would be proposed to {offer.place}; nothing was sent")
+        app.output.line(f"{info.label} would be proposed to {offer.place}; nothing was sent")
         return
     state = "is proposed already" if done.already_there else "is now proposed"
-    app.output.line(f"{label} {state} as {offer.label}: {done.location}")
+    app.output.line(f"{info.label} {state} as {offer.label}: {done.location}")
     if done.page:
         app.output.line(f"people talk about it at {done.page}")
     place = shlex.quote(done.location)
     app.output.line(f"whoever keeps the patch looks at it with: weightpatch review {place}")
+
+
+def _to_json(info: "VersionInfo", offer: "Offer") -> dict[str, Any]:
+    """The version as it is, or would be, proposed, and what is said of it, as plain JSON values."""
+    name, _, number = offer.label.rpartition("@")
+    done = offer.proposed
+    return {
+        "version": {"name": name, "version": int(number), "digest": offer.digest},
+        "made_from": identity(info),
+        "place": offer.place,
+        "follows": offer.current,
+        "title": offer.text.title,
+        "description": offer.text.description,
+        "findings": [vars(finding) for finding in offer.found.report.findings],
+        "number": done and done.number,
+        "location": done and done.location,
+        "page": done and done.page,
+        "revision": done and done.revision,
+        "already_there": bool(done and done.already_there),
+    }

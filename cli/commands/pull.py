@@ -1,7 +1,7 @@
 """pull: fetch a version from a remote."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,8 +9,11 @@ from ...patches.errors import WeightpatchError
 from ...registry.remotes.location import ON_HUB
 from ..app import App
 from ..errors import in_our_form
+from ..exchanged import at, refuse_mistyped
+from ..first_use import opened_or_made
+from ..hub_hints import hints_for
 from ..options import declare
-from ..remotes import usual_or_hub
+from ..remotes import refuse_one_patch, usual_or_hub
 from ..texts import counted
 
 if TYPE_CHECKING:
@@ -40,8 +43,9 @@ def command(
     called `default`, else from the Hub. A version on the Hub can be written hf://NS/NAME@v2, too,
     with a branch or commit in place of v2. A patch without a number means the newest there; if that
     is older than what was seen there before, it is refused unless --older, or the number, says that
-    it is wanted.
+    it is wanted. Where there is no registry yet, one is made.
     """
+    refuse_mistyped("pull", reference, remote)
     reference, remote = _of_the_hub(reference, remote)
     if all_versions:
         if "@" in reference or (remote is not None and remote.startswith(ON_HUB) and "@" in remote):
@@ -52,13 +56,11 @@ def command(
         return
     from ...registry.sharing.exchange import pull
 
-    with app.registry() as registry, app.progress() as progress:
+    with opened_or_made(app) as registry, app.progress() as progress:
         place = _place(app, registry, reference, remote)
-        fetched = pull(registry, reference, place, older=older, progress=progress)
-    _tell_ignored(app, fetched)
-    app.announce("pull", fetched.version)
-    if fetched.evaluations:
-        app.output.line("with its publisher's scores; `weightpatch eval` makes your own")
+        with hints_for(place):
+            fetched = pull(registry, reference, place, older=older, progress=progress)
+    _show(app, fetched)
 
 
 def _of_the_hub(reference: str, remote: str | None) -> tuple[str, str | None]:
@@ -78,7 +80,9 @@ def _of_the_hub(reference: str, remote: str | None) -> tuple[str, str | None]:
 def _place(app: App, registry: "Registry", reference: str, remote: str | None) -> str:
     """The location that REMOTE means, or the usual one, which is told."""
     if remote is not None:
-        return registry.remote_at(remote)
+        place = registry.remote_at(remote)
+        refuse_one_patch(place, f"weightpatch pull {reference}")
+        return place
     return usual_or_hub(app, registry, reference.partition("@")[0], "from")
 
 
@@ -88,13 +92,13 @@ def _pull_all(app: App, name: str, remote: str | None) -> None:
 
     fetched: list[Fetched] = []
     try:
-        with app.registry() as registry, app.progress() as progress:
+        with opened_or_made(app) as registry, app.progress() as progress:
             place = _place(app, registry, name, remote)
             for one in pull_all(registry, name, place, progress=progress):
                 fetched.append(one)  # noqa: PERF402 - those before an error count
     except (WeightpatchError, OSError) as error:
         raise _with_what_came(in_our_form(error), fetched) from error
-    app.output.data("pull-all", {"versions": [asdict(one.version) for one in fetched]})
+    app.output.data("pull-all", {"versions": [_to_json(one) for one in fetched]})
     for one in fetched:
         _tell(app, one)
     new = sum(one.version.is_new for one in fetched)
@@ -107,6 +111,33 @@ def _with_what_came(error: WeightpatchError, fetched: "list[Fetched]") -> Weight
         kept = f"what came before it stays: {', '.join(new)}"
         error.why = f"{error.why}; {kept}" if error.why else kept
     return error
+
+
+def _show(app: App, fetched: "Fetched") -> None:
+    """What came from where, with what scores."""
+    _tell_ignored(app, fetched)
+    version = fetched.version
+    app.output.data("pull", _to_json(fetched))
+    state = "stored as" if version.is_new else "already known as"
+    app.output.line(f"{state} {version.label}  sha256:{version.digest}")
+    app.output.line(f"from {at(fetched.location, fetched.revision)}")
+    app.caution(version)
+    if fetched.evaluations:
+        scores = counted(fetched.evaluations, "evaluation")
+        app.output.line(f"with {scores} of its publisher; `weightpatch eval` makes your own")
+
+
+def _to_json(fetched: "Fetched") -> dict[str, Any]:
+    """A version that was fetched, as plain JSON values."""
+    version = fetched.version
+    return {
+        "version": asdict(version),
+        "location": fetched.location,
+        "revision": fetched.revision,
+        "already_there": not version.is_new,
+        "evaluations": fetched.evaluations,
+        "ignored": list(fetched.ignored),
+    }
 
 
 def _tell(app: App, fetched: "Fetched") -> None:

@@ -87,7 +87,7 @@ def _review(
         record_review(registry, seen, [measured.own] if measured else [])
         document = review_json(seen, difference, measured, harm)
         merged = _merge(registry, seen, measured, options) if options["accept"] else None
-    _show_end(app, seen, document, merged)
+    _show_end(app, seen, measured, document, merged)
 
 
 def _merge(
@@ -98,9 +98,25 @@ def _merge(
 ) -> "Merged":
     from ...registry.sharing.reviewing import merge
 
+    _refuse_overtaken(seen)
     registry.require_usable(held(seen.patch))
     evaluations = _evaluations(registry, measured)
     return merge(registry, seen, evaluations, languages=options["languages"])
+
+
+def _refuse_overtaken(seen: "Review") -> None:
+    """Raise RemoteRefused for a proposal whose number is not the next one any more."""
+    from ...registry.remotes.errors import RemoteRefused
+    from ...registry.remotes.proposals import OPEN
+
+    is_open = seen.candidate.proposal.status == OPEN
+    if seen.hindrance and is_open and not seen.candidate.besides:
+        raise RemoteRefused(
+            f"{seen.place} cannot be accepted: {seen.patch.label} is not the next version there",
+            why=f"{seen.newest} is the newest there, so its number was taken since by another",
+            hint="nothing was changed; whoever proposed it can propose it again, for the next "
+            "number",
+        )
 
 
 def _evaluations(registry: "Registry", measured: Measurement | None) -> dict[str, Any]:
@@ -112,7 +128,13 @@ def _evaluations(registry: "Registry", measured: Measurement | None) -> dict[str
     return {checkpoint.fingerprint: [measured.own]}
 
 
-def _show_end(app: App, seen: "Review", document: dict[str, Any], merged: "Merged | None") -> None:
+def _show_end(
+    app: App,
+    seen: "Review",
+    measured: Measurement | None,
+    document: dict[str, Any],
+    merged: "Merged | None",
+) -> None:
     done = {**vars(merged), "version": asdict(merged.version)} if merged else None
     folder = None if merged else document["folder"]
     app.output.data("review", {**document, "folder": folder, "merged": done})
@@ -125,6 +147,11 @@ def _show_end(app: App, seen: "Review", document: dict[str, Any], merged: "Merge
         app.caution(version)
         return
     folder, place = shlex.quote(str(seen.folder)), shlex.quote(str(seen.place))
-    app.output.line(f"try it: weightpatch apply {folder} --base BASE --out DIR")
+    app.output.line(f"try it: weightpatch apply {folder} --base {_base(measured)} --out DIR")
     if not (seen.hindrance or seen.is_there):
         app.output.line(f"accept it: weightpatch review {place} --merge")
+
+
+def _base(measured: Measurement | None) -> str:
+    """The base that it was scored on, as a user types it."""
+    return shlex.quote(str(measured.checkpoint.path)) if measured else "BASE"

@@ -133,7 +133,9 @@ def _search_there(
 ) -> None:
     from ...registry.sharing.finding import search
     from ..published_table import show_found
+    from ..remotes import refuse_one_patch
 
+    refuse_one_patch(location, "weightpatch search --remote")
     asked: str | Checkpoint | None = None
     if base is not None:
         asked = _hub_base(app, base) if location.startswith(ON_HUB) else _base(app, base)

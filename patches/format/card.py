@@ -10,7 +10,7 @@ from ..evaluation.base import CURVE, Mean
 from ..evaluation.measures import MEASURES
 from ..reports.texts import size
 from ..requests import EditRequest
-from .front_matter import LIBRARY, Scored, front_matter, newest_of_each
+from .front_matter import LIBRARY, Scored, front_matter, is_hub_id, newest_of_each
 from .manifest import BaseRecord, Manifest
 from .markdown import escape, table
 from .patch import Patch
@@ -79,8 +79,9 @@ def _requests(requests: Sequence[EditRequest]) -> str:
 
 def _usage(manifest: Manifest, repository: str) -> str:
     base = manifest.bases[0]
-    spec = base.label
-    shown = spec if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/@-]*", spec) else "BASE"
+    on_hub = is_hub_id(base.id) or base.revision
+    is_plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/@-]*", base.label)
+    shown = base.label if on_hub and is_plain else "BASE"
     return "\n".join(
         [
             "```sh",

@@ -8,6 +8,7 @@ from ..conflicts.report import Report
 from ..evaluation.base import CURVE, Mean
 from ..evaluation.measures import MEASURES
 from ..reports.texts import MISSING, number
+from ..requests import EditRequest
 from .front_matter import Scored, newest_of_each
 from .markdown import escape, table, visible
 from .patch import Patch
@@ -21,6 +22,10 @@ _FEWER = (ROWS, 5, 1)
 _CLOSING = (
     "This page was written from the manifest and the scores that the proposer has, and nothing "
     "checks it. `weightpatch review` does."
+)
+_BUTTON = (
+    "The button on this page alone publishes no version, as nobody can pull what has no tag. "
+    "`weightpatch review … --merge` tags it; if the button was used first, it finishes that."
 )
 _PURPOSE = (
     "The one version takes the place of the other, so what contradicts it may be what it is for."
@@ -96,6 +101,7 @@ def _page(
         *([escape(note, MAX_NOTE)] if note.strip() else []),
         "## What it changes",
         _requests(new, rows),
+        *_removed(old, new, rows),
         "## Scores",
         *_scores(current, proposed, rows),
         f"## Conflicts with version {old.manifest.version}",
@@ -119,11 +125,25 @@ def _opening(old: Patch, new: Patch) -> str:
 
 
 def _requests(patch: Patch, rows: int) -> str:
+    return _request_rows(patch.requests, rows, "new answer")
+
+
+def _removed(old: Patch, new: Patch, rows: int) -> Iterable[str]:
+    """The prompts that the version there answers and the proposed one no longer does."""
+    kept = {request.text for request in new.requests}
+    gone = [request for request in old.requests if request.text not in kept]
+    if gone:
+        version = old.manifest.version
+        yield f"Requests of version {version} that it leaves out, so that nothing answers them:"
+        yield _request_rows(gone, rows, f"answer of version {version}")
+
+
+def _request_rows(requests: Sequence[EditRequest], rows: int, answer: str) -> str:
     cells = [
         [escape(one, _CELL) for one in (request.text, request.target, request.old_target or "")]
-        for request in patch.requests[:rows]
+        for request in requests[:rows]
     ]
-    return _rows(["prompt", "new answer", "old answer"], cells, len(patch.requests))
+    return _rows(["prompt", answer, "old answer"], cells, len(requests))
 
 
 def _scores(current: Side, proposed: Side, rows: int) -> Iterable[str]:
@@ -190,7 +210,7 @@ def _review(place: str) -> str:
             f"weightpatch review {place}/pr/N --merge  # accepts it, and tags the version",
             "```",
         ]
-    )
+    ) + (f"\n\n{_BUTTON}" if "://" in place else "")
 
 
 def _rows(header: Sequence[str], cells: Sequence[Sequence[str]], total: int) -> str:

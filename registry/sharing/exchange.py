@@ -14,19 +14,35 @@ from ..attestations import Attestation
 from ..errors import BlobLost, NotFound, ReferenceRefused, VersionClash
 from ..registry import Registry, VersionInfo
 from ..remotes.base import Bundle, Plan, Pushed, Remote, open_remote
-from ..remotes.location import HUB, parse_location, repository, scheme, site
+from ..remotes.location import (
+    HUB,
+    folder_path,
+    parse_location,
+    repository,
+    scheme,
+    site,
+    tagged_version,
+)
 from ..transfers import MAX_TRANSFERS, PULL, PUSH, remote_name
 from ..versions.refs import ByName, parse
-from .seen import refuse_older
+from .clashes import admitted, clash_told
+from .seen import refuse_older, require_known_folder
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A version that was pulled; evaluations that are not about it are named in `ignored`."""
+    """A version that was pulled; evaluations that are not about it are named in `ignored`.
+
+    `location` is where it was found, of one that `pull_all` had no need to fetch the remote;
+    `revision` is the name that its state has there, if it has one; `evaluations` counts those that
+    came with it.
+    """
 
     version: VersionInfo
     evaluations: int
     ignored: tuple[str, ...]
+    location: str
+    revision: str | None
 
 
 def push(
@@ -47,7 +63,9 @@ def push(
     """
     name = remote_name(location)
     bundle = _bundle(registry, reference, location, languages)
-    pushed = _target(location, public=public).push(bundle, progress=progress)
+    remote = _target(registry, location, public=public)
+    with clash_told(remote, bundle, location):
+        pushed = remote.push(bundle, progress=progress)
     is_sent = not pushed.already_there or pushed.attestations_added > 0
     if is_sent or not is_recorded(registry, bundle.patch.digest, name):
         registry.record_transfer(
@@ -66,7 +84,10 @@ def plan(
 ) -> Plan:
     """Say what `push` would do, and change nothing here or there; raises as `push`."""
     remote_name(location)
-    return _target(location, public=public).plan(_bundle(registry, reference, location, languages))
+    bundle = _bundle(registry, reference, location, languages)
+    remote = _target(registry, location, public=public)
+    with clash_told(remote, bundle, location):
+        return remote.plan(bundle)
 
 
 def pull(
@@ -91,7 +112,7 @@ def pull(
         if asked.number is None and not older and not _is_exact(location):
             refuse_older(registry, pulled.patch, remote)
         found, ignored = evaluations_of(pulled.patch, pulled.attestations)
-        version = registry.admit(pulled.patch)
+        version = admitted(registry, pulled.patch, location)
         for attestation in found:
             registry.record_evaluation(
                 version.digest, attestation.base, attestation.evaluation, origin=pulled.location
@@ -99,7 +120,7 @@ def pull(
     registry.record_transfer(
         version.digest, PULL, remote, place=pulled.location, revision=pulled.revision
     )
-    return Fetched(version, len(found), tuple(ignored))
+    return Fetched(version, len(found), tuple(ignored), pulled.location, pulled.revision)
 
 
 def pull_all(
@@ -119,7 +140,7 @@ def pull_all(
             yield pull(registry, label, location, progress=progress)
         else:
             _require_same(registry, known, remote, location)
-            yield Fetched(known, 0, ())
+            yield Fetched(known, 0, (), location, None)
 
 
 def is_recorded(registry: Registry, digest: str, remote: str) -> bool:
@@ -152,17 +173,23 @@ def _bundle(registry: Registry, reference: str, location: str, languages: Sequen
     )
 
 
-def _target(location: str, *, public: bool) -> Remote:
+def _target(registry: Registry, location: str, *, public: bool) -> Remote:
+    """The remote to push to; raises RemoteNotFound for a folder that was there and is gone."""
     remote = open_remote(location)
+    if not scheme(location):
+        require_known_folder(registry, folder_path(location))
     return remote.public() if public else remote
 
 
 def _asked(reference: str) -> ByName:
     asked = parse(reference)
     if not isinstance(asked, ByName) or asked.alias is not None:
+        number = tagged_version(asked.alias or "") if isinstance(asked, ByName) else None
         raise ReferenceRefused(
             f"{reference} cannot be asked of a remote",
-            hint="write namespace/name or namespace/name@3",
+            hint=f"write {asked.full_name}@{number}"
+            if isinstance(asked, ByName) and number
+            else "write namespace/name or namespace/name@3",
         )
     return asked
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...patches.errors import NameRefused
-from ...patches.format.card import write_card
 from ...patches.format.names import quoted
-from ...patches.format.patch import MANIFEST, Patch, content_digest
+from ...patches.format.patch import Patch, content_digest
 from ...patches.format.proposal import Compared, Side, proposal_page, proposal_title
 from ...patches.progress import Progress, silent
-from ..attestations import Attestation
 from ..ledger.entries import writable
 from ..ledger.events import Event
 from ..registry import Registry, VersionInfo
@@ -25,13 +23,13 @@ from ..remotes.location import (
     ProposalPlace,
     parse_location,
     parse_proposal,
-    repository,
     scheme,
     tagged_version,
     without_revision,
 )
 from ..remotes.proposals import Proposed, Text
 from .comparing import compared, measured
+from .renumbering import bundle_of, numbered
 
 
 @dataclass(frozen=True)
@@ -154,8 +152,8 @@ def _prepared(
                 why="delta, requests and base are the same, byte for byte",
                 hint="there is nothing to propose",
             )
-        proposed = _numbered(patch, place.name, newest + 1, new)
-        bundle = _bundle(registry, patch, proposed, new, place, languages)
+        proposed = numbered(patch, place.name, newest + 1, new)
+        bundle = bundle_of(registry, patch, proposed, new, remote=place.remote, languages=languages)
         yield _Prepared(
             _offer(registry, place, patch, pulled, bundle, note, progress), bundle, remote
         )
@@ -201,39 +199,6 @@ def _versions(remote: Remote, place: ProposalPlace, patch: Patch) -> list[int]:
                 else ""
             ),
         ) from None
-
-
-def _numbered(patch: Patch, name: str, version: int, folder: Path) -> Patch:
-    """The version under another name and number; itself, if it has these."""
-    manifest = patch.manifest
-    if (manifest.name, manifest.version) == (name, version):
-        return patch
-    parents = tuple(dict.fromkeys([*manifest.parents, patch.digest]))
-    renumbered = replace(manifest, name=name, version=version, parents=parents)
-    (folder / MANIFEST).write_bytes(renumbered.to_bytes())
-    return Patch.from_files({**patch.files, MANIFEST: folder / MANIFEST})
-
-
-def _bundle(
-    registry: Registry,
-    patch: Patch,
-    proposed: Patch,
-    folder: Path,
-    place: ProposalPlace,
-    languages: Sequence[str],
-) -> Bundle:
-    """The version with its card, and what is known of its scores said of its new digest."""
-    evaluations = registry.evaluations(patch.digest)
-    attestations = {one.digest: one.path for one in evaluations}
-    if proposed.digest != patch.digest:
-        attestations = {}
-        for one in evaluations:
-            attestation = Attestation.from_bytes(one.path.read_bytes())
-            data = replace(attestation, version=proposed.digest)
-            attestations[data.digest] = folder / f"{data.digest}.json"
-            attestations[data.digest].write_bytes(data.to_bytes())
-    card = write_card(proposed, evaluations, languages, repository=repository(place.remote))
-    return Bundle(proposed, card, attestations)
 
 
 def _is_recorded(registry: Registry, own: VersionInfo, proposed: Proposed) -> bool:

@@ -1,11 +1,12 @@
 """What this registry has seen at remotes: where a patch was last, and how far it was there."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...patches.format.patch import Patch
 from ..named_remotes import DEFAULT
 from ..registry import Registry
-from ..remotes.errors import RemoteRefused
+from ..remotes.errors import RemoteNotFound, RemoteRefused
 from ..remotes.location import site, without_revision
 
 
@@ -60,4 +61,17 @@ def refuse_older(registry: Registry, patch: Patch, remote: str) -> None:
             f"the newest at {remote} is {patch.label}, and {name}@{seen} was there before",
             why="versions were taken away there, or somebody shows you an old state of it",
             hint=f"if you want it, ask for {patch.label} by its number, or add --older",
+        )
+
+
+def require_known_folder(registry: Registry, folder: Path) -> None:
+    """Raise RemoteNotFound if something was exchanged with a folder that is not there now."""
+    if folder.is_dir():
+        return
+    known = next((one for one in registry.exchanges() if one.remote == str(folder)), None)
+    if known is not None:
+        raise RemoteNotFound(
+            f"there is no folder {folder} now, and {known.name} was pushed or pulled there before",
+            why="a new folder in its place would not be the remote that others know",
+            hint="is the drive mounted? If the folder is to begin anew, make it first",
         )

@@ -33,13 +33,10 @@ def test_it_is_proposed_once_and_says_how_it_is_reviewed(contributor):
     ]
     again = contributor.json("propose", "carol/fix", place)
     assert again["schema"] == "weightpatch.propose/1"
-    assert (again["version"], again["label"], again["follows"]) == (
-        "carol/fix@1",
-        "acme/one@2",
-        "acme/one@1",
-    )
-    assert again["proposed"]["already_there"] is True
-    assert again["proposed"]["number"] == 1
+    assert (again["version"]["name"], again["version"]["version"]) == ("acme/one", 2)
+    assert (again["made_from"]["name"], again["follows"]) == ("carol/fix", "acme/one@1")
+    assert (again["number"], again["location"]) == (1, f"{place}/pr/1")
+    assert again["already_there"] is True
     (entry,) = contributor.json("log", "--action", "proposal.open")["entries"]
     assert entry["detail"]["location"] == f"{place}/pr/1"
 

@@ -1,5 +1,6 @@
 """pull, as a user types it: all versions, without a remote, from one address."""
 
+import json
 import shutil
 
 import pytest
@@ -88,3 +89,35 @@ def test_the_hub_is_where_an_unknown_patch_comes_from(stocked, pico, other, hub,
         again = other("pull", address)
         assert "already known as alice/tongues@1" in again.stdout, again.stderr
     assert "error[E_NOT_FOUND]" in other("pull", "alice/nothing").stderr
+
+
+def test_the_first_pull_makes_a_registry(shelf, run_command, tmp_path):
+    home = tmp_path / "first"
+    found = run_command("pull", "acme/one", shelf, home=home)
+    assert (found.returncode, found.stderr) == (
+        0,
+        f"made a registry in {home}, as there was none\n",
+    )
+    assert found.stdout.endswith(f"from {shelf}/acme/one/v2\n")
+    assert "made a registry" not in run_command("pull", "acme/one", shelf, home=home).stderr
+
+
+def test_the_document_says_where_it_came_from(shelf, other):
+    document = json.loads(other("pull", "acme/one", shelf, "--json").stdout)
+    assert document["location"] == f"{shelf}/acme/one/v2"
+    assert (document["revision"], document["already_there"]) == (None, False)
+    assert (document["version"]["name"], document["version"]["version"]) == ("acme/one", 2)
+
+
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [
+        ("1", "write hf://acme/one@v1"),
+        ("deadbee", "a commit is written in full, with 40 digits"),
+    ],
+)
+@pytest.mark.parametrize("command", ["pull", "show"])
+def test_a_revision_that_is_not_there_is_said_how_to_write(stocked, hub, command, revision, said):
+    stocked.ok("push", "acme/one", "hf://", "--public")
+    found = stocked.run(command, f"hf://acme/one@{revision}")
+    assert (found.returncode, said in found.stderr) == (1, True)

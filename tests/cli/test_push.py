@@ -76,3 +76,57 @@ def test_the_card_names_the_languages(stocked, tmp_path):
     stocked.ok("push", "acme/one", tmp_path / "drive", "--language", "en", "--language", "fr")
     card = (tmp_path / "drive" / "acme" / "one" / "v1" / "README.md").read_text()
     assert "language:\n- en\n- fr\n" in card
+
+
+def test_who_comes_second_publishes_under_the_next_number(again, pico, tmp_path):
+    drive = tmp_path / "drive"
+    taken = drive / "acme" / "one" / "v2"
+    again.ok("push", "acme/one@1", drive)
+    theirs = pico.patch(again.base, "acme/three", seed=9)
+    pico.rewrite(theirs, name="acme/one", version=2, author="bob").rename(taken)
+    said = again.fails(1, "E_CLASH", "push", "acme/one@2", drive)
+    assert "by 'bob', 2026-01-31T12:00:00Z" in said
+    assert f"weightpatch push acme/one@2 {drive} --next" in said
+    planned = again.json("push", "acme/one@2", drive, "--next", "--dry-run")
+    assert (planned["version"]["version"], planned["location"]) == (3, str(taken.with_name("v3")))
+    found = again.run("push", "acme/one@2", drive, "--next")
+    assert f"acme/one@3 is now at {taken.with_name('v3')}" in found.stdout
+    assert "acme/one@3 does what acme/one@2 does, whose number was taken there" in found.stderr
+    document = again.json("push", "acme/one@2", drive, "--next")
+    assert (document["made_from"], document["already_there"]) == ("acme/one@2", True)
+    assert document["version"]["digest"] == again.json("show", "acme/one@3")["digest"]
+    again.fails(1, "E_CLASH", "pull", "acme/one", drive, "--all-versions")
+    again.ok("delete", "acme/one@2", "--reason", "its number is another's")
+    followed = again.ok("pull", "acme/one", drive, "--all-versions")
+    assert "left out acme/one@2, which was deleted here" in followed
+
+
+def test_a_card_without_a_base_of_the_hub_is_told(mine, hub, tmp_path):
+    found = mine.run("push", "alice/tongues", "hf://")
+    assert "note: its card names no base model, as base was named by its folder" in found.stderr
+    assert "names no base" not in mine.run("push", "alice/tongues", tmp_path / "drive").stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("push", "acme/one"), ("pull", "acme/one"), ("search", "--remote")]
+)
+@pytest.mark.parametrize("inner", ["acme/one", "acme/one/v1"])
+def test_the_folder_of_one_patch_is_no_remote(stocked, command, inner):
+    said = stocked.fails(1, "E_REFUSED", *command, stocked.exchange / inner)
+    assert f" {stocked.exchange}" in said.partition("next: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("push", "./drive", "acme/one"), "weightpatch push acme/one ./drive"),
+        (("pull", "hf://", "acme/one@1"), "weightpatch pull acme/one@1 hf://"),
+        (("propose", "team", "acme/one"), "weightpatch propose acme/one team"),
+        (("push", "acme/one/", "./drive"), "write acme/one"),
+        (("pull", "acme/one/"), "write acme/one"),
+    ],
+)
+def test_what_is_mistyped_is_answered_with_what_is_meant(desk, arguments, said):
+    found = desk.run(*arguments)
+    assert found.returncode == 2
+    assert said in " ".join(found.stderr.split())

@@ -156,6 +156,18 @@ def test_what_is_in_the_way_is_told_and_nothing_is_accepted(stocked, offered):
     assert not (offered / "v2").exists()
 
 
+def test_a_proposal_that_was_overtaken_says_so_before_anything_else(again, offered, tmp_path):
+    with Registry.open(home=tmp_path / "home", actor="tester") as registry:
+        registry.record_evaluation("acme/one@2", "f" * 64, claimed([ENGLISH]))
+    again.ok("push", "acme/one@2", again.exchange)
+    found = again.run("review", offered / "pr" / "1", "--no-eval", "--merge")
+    assert found.returncode == 1
+    assert "@2 there before   @2 there after" in found.stdout
+    assert "acme/one@2 is not the next version there" in found.stderr
+    assert "its number was taken since by another" in found.stderr
+    assert "known here" not in found.stderr
+
+
 @pytest.mark.parametrize(
     ("code", "place"),
     [
@@ -208,7 +220,10 @@ def test_it_is_scored_here_beside_what_is_there(pico, desk, run_command, tmp_pat
             if name == "acme/fix":
                 push(registry, name, str(desk.exchange))
             else:
-                registry.record_evaluation(made.digest, base.fingerprint, claimed(requests))
+                said = claimed(requests)
+                registry.record_evaluation(made.digest, base.fingerprint, said)
+                other = replace(said, suite="other", scores=(Score("1", MEASURE, 0.0, 0.5, 8),))
+                registry.record_evaluation(made.digest, base.fingerprint, other)
     place = desk.exchange / "acme" / "fix"
     run_command("propose", "carol/better", place, home=homes["carol/better"])
 
@@ -221,10 +236,12 @@ def test_it_is_scored_here_beside_what_is_there(pico, desk, run_command, tmp_pat
     reliability = lines[own + 3].split()
     assert reliability[0] == MEASURE
     assert reliability[4] == "0.625"
+    assert "scores of the suite other, as their publishers say" in lines
     assert "scored here on llama, the requests of acme/fix@1" in lines
     with Registry.open(home=homes["acme/fix"], actor="tester") as registry:
         assert [one.origin for one in registry.evaluations("acme/fix@2")] == [
             "here",
+            f"{place}/v2",
             f"{place}/v2",
         ]
         (entry,) = registry.log(action="proposal.review")

@@ -165,6 +165,15 @@ def test_people_find_what_it_changes_and_how_to_use_it(make_patch):
         assert digest in card
 
 
+@pytest.mark.parametrize(
+    ("id", "revision", "shown"),
+    [("smollm2", None, "BASE"), ("gpt2", "main", "gpt2@main"), ("org/model", None, "org/model")],
+)
+def test_a_base_that_only_its_publisher_has_is_left_to_the_reader(make_patch, id, revision, shown):  # noqa: A002
+    card = write_card(make_patch(bases=(replace(BASE, id=id, revision=revision),)))
+    assert f"weightpatch apply acme/tongues@3 --base {shown} --out" in card
+
+
 def test_a_card_needs_no_scores(make_patch):
     card = write_card(make_patch())
 

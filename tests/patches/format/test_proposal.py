@@ -94,6 +94,26 @@ def test_without_scores_findings_and_note_it_says_so(current, propose):
     assert "They were not compared: no plugin" in unread
 
 
+def test_requests_that_it_leaves_out_are_listed(current, propose, pico):
+    page = proposal_page(current, Side(propose()), NOTHING, place=PLACE)
+    assert "Requests of version 1 that it leaves out, so that nothing answers them:" in page
+    assert "| prompt | answer of version 1 | old answer |" in page
+    assert "| The capital of France is | Lyon |" in page
+
+
+def test_without_a_request_left_out_it_does_not_speak_of_it(current, propose, pico):
+    kept = propose(pico.REQUEST)
+    assert "leaves out" not in proposal_page(current, Side(kept), NOTHING, place=PLACE)
+
+
+@pytest.mark.parametrize(("place", "has_button"), [(PLACE, True), ("FOLDER/acme/one", False)])
+def test_where_there_is_a_button_it_says_that_it_publishes_nothing(
+    current, propose, place, has_button
+):
+    page = proposal_page(current, Side(propose()), NOTHING, place=place)
+    assert ("The button on this page alone publishes no version" in page) is has_button
+
+
 def test_one_version_may_be_scored_and_the_other_not(current, propose):
     page = proposal_page(current, Side(propose()), NOTHING, place=PLACE)
     assert r"| rome\.es | 0.250 | 0.500 | – | – |" in page  # noqa: RUF001 - as tables have it

@@ -8,8 +8,8 @@ from weightpatch.patches.errors import DigestMismatch, InputError, LimitExceeded
 from weightpatch.registry.attestations import Attestation
 from weightpatch.registry.errors import Deleted, ReferenceRefused, VersionClash, Yanked
 from weightpatch.registry.registry import Registry
-from weightpatch.registry.remotes.errors import RemoteRefused
-from weightpatch.registry.sharing.exchange import pull, pull_all, push
+from weightpatch.registry.remotes.errors import RemoteNotFound, RemoteRefused
+from weightpatch.registry.sharing.exchange import plan, pull, pull_all, push
 from weightpatch.registry.sharing.seen import last_remote
 
 BASE = "f" * 64
@@ -308,3 +308,15 @@ def test_the_last_remote_of_a_patch_is_that_of_any_of_its_versions(registry, thr
     push(registry, "acme/tongues@2", str(tmp_path / "drive"))
     assert last_remote(registry, "acme/tongues") == str(tmp_path / "drive")
     assert last_remote(registry, "acme/others") is None
+
+
+def test_a_drive_that_is_gone_is_not_made_anew(registry, shared):
+    version = pull(registry, "acme/tongues", str(shared)).version
+    shared.rename(shared.with_name("elsewhere"))
+    for act in (push, plan):
+        with pytest.raises(RemoteNotFound, match=f"no folder {shared} now") as caught:
+            act(registry, version.label, str(shared))
+        assert "is the drive mounted?" in caught.value.hint
+    assert not shared.exists()
+    shared.mkdir()
+    assert not push(registry, version.label, str(shared)).already_there

@@ -12,7 +12,7 @@ from .paths import user_path
 from .remotes.errors import RemoteError, RemoteUnreachable
 from .remotes.hub.models.cache import CachedModel, remember
 from .remotes.hub.models.files import Announce, Arrival, ModelFiles
-from .remotes.hub.repository import MAIN, Repository
+from .remotes.hub.repository.repository import MAIN, Repository
 from .remotes.location import is_commit, is_revision
 
 MAX_ID = 96

@@ -17,12 +17,12 @@ from ..catalogue import Found, Glimpse, Wanted
 from ..errors import RemoteRefused
 from ..location import ON_HUB, HubLocation, on_hub, parse_location
 from ..proposals import Candidate, Proposal, Proposed, Text
-from .files.listed import Content
 from .proposals.accepting import Accepting
 from .proposals.fetching import fetch
 from .proposals.proposing import Proposing
 from .proposals.pull_requests import PullRequests
-from .repository import Repository
+from .repository.listed import Content
+from .repository.repository import Repository
 from .searching import search
 from .versions.looking import look
 from .versions.push import Push

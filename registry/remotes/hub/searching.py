@@ -21,7 +21,7 @@ from ..errors import RemoteBusy
 from ..location import ON_HUB
 from .asking.pages import Query, pages
 from .asking.together import together
-from .repository import Repository
+from .repository.repository import Repository
 
 PAGE = 100
 WHAT = "the list of patches"

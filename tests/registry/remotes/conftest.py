@@ -11,8 +11,8 @@ from pull_requests import TEXT, card_of
 from weightpatch.registry.remotes.base import Bundle
 from weightpatch.registry.remotes.folder.remote import FolderRemote
 from weightpatch.registry.remotes.hub.asking import retrying
-from weightpatch.registry.remotes.hub.files import small_files
 from weightpatch.registry.remotes.hub.remote import HubRemote
+from weightpatch.registry.remotes.hub.repository import small_files
 from weightpatch.registry.remotes.location import HubLocation
 
 _HUBS = {"hub", "any_hub"}

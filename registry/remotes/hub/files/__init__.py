@@ -1,1 +1,1 @@
-"""Files of a repository: what is listed, fetched, checked and sent."""
+"""A version as files of a repository: what is fetched and checked, and what is sent."""

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from .....patches.errors import DigestMismatch, SizeMismatch
 from .....patches.progress import Progress, silent
-from ..repository import Repository
-from .listed import Listed
+from ..repository.listed import Listed
+from ..repository.repository import Repository
 
 Used = TypeVar("Used")
 

@@ -12,8 +12,8 @@ from .....patches.progress import Progress, silent
 from ... import attestations as attested
 from ...base import Bundle
 from ...transfer import read_limited
-from ..repository import Repository
-from .listed import Content, Listed
+from ..repository.listed import Content, Listed
+from ..repository.repository import Repository
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -105,7 +105,7 @@ class Parcel:
         """The changes of one commit, for the Hub's client, which tell how much was sent."""
         from huggingface_hub import CommitOperationDelete
 
-        from .uploading import Addition
+        from ..repository.uploading import Addition
 
         additions = [Addition(path, self.sources[path], progress) for path in paths]
         return [*additions, *map(CommitOperationDelete, delete)]

@@ -11,9 +11,9 @@ from .....patches.progress import Progress, silent
 from ... import attestations as attested
 from ...base import read_manifest
 from ...transfer import copy_checked, read_limited
-from ..repository import Repository
+from ..repository.listed import Listed, require_listed
+from ..repository.repository import Repository
 from .downloads import fetch
-from .listed import Listed, require_listed
 
 _PREFIX = f"{ATTESTATIONS}/"
 

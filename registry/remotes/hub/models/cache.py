@@ -12,7 +12,7 @@ from .....patches.errors import DigestMismatch, SizeMismatch
 from .....patches.progress import Progress
 from ...errors import RemoteUnreachable
 from ...location import is_commit
-from ..files.listed import Listed
+from ..repository.listed import Listed
 from .files import BESIDES, require_known
 
 

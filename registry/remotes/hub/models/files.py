@@ -19,8 +19,8 @@ from .....patches.progress import Progress, silent
 from ...errors import RemoteUnreachable
 from ..asking.errors import NO_HUB
 from ..files.downloads import fetch
-from ..files.listed import Listed, require_listed
-from ..repository import Repository
+from ..repository.listed import Listed, require_listed
+from ..repository.repository import Repository
 
 BESIDES = (
     "config.json",

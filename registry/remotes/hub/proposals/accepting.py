@@ -16,7 +16,7 @@ from ...location import tag
 from ...proposals import DRAFT, OPEN
 from ..files.parcel import Parcel
 from ..files.snapshot import Snapshot
-from ..repository import MAIN, Refs, Repository
+from ..repository.repository import MAIN, Refs, Repository
 from ..versions.main_branch import newest_version
 from .changes import besides, foreign, named, settled
 from .completing import complete

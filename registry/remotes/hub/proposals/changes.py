@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from .....patches.format.names import quoted
 from .....patches.format.patch import CARD, DELTA, MANIFEST, REQUESTS
-from ..files.listed import Listed
 from ..files.parcel import is_attestation
 from ..files.snapshot import Snapshot
-from ..repository import MAIN
+from ..repository.listed import Listed
+from ..repository.repository import MAIN
 
 _VERSION = (MANIFEST, DELTA, REQUESTS)
 

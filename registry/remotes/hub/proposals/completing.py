@@ -8,7 +8,7 @@ from .....patches.progress import silent
 from ...errors import RemoteRace, RemoteRefused
 from ..files.parcel import Parcel, is_attestation
 from ..files.snapshot import Snapshot
-from ..repository import MAIN
+from ..repository.repository import MAIN
 from .changes import foreign, named
 
 

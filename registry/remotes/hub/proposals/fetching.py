@@ -6,7 +6,7 @@ from .....patches.format.patch import Patch
 from .....patches.progress import Progress
 from ...proposals import Candidate
 from ..files.snapshot import Snapshot
-from ..repository import Refs
+from ..repository.repository import Refs
 from ..versions.main_branch import main_head
 from .changes import besides, settled
 from .pull_requests import PullRequests

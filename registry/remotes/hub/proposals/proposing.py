@@ -12,9 +12,9 @@ from ...errors import RemoteError, RemoteNotFound, RemoteRefused
 from ...location import proposal_location
 from ...proposals import Proposed, Text
 from ..asking.errors import one_line
-from ..files.listed import Listed
 from ..files.parcel import Parcel
-from ..repository import Refs, Repository
+from ..repository.listed import Listed
+from ..repository.repository import Refs, Repository
 from ..versions.main_branch import main_head, newest_version
 from .pull_requests import PullRequests
 

@@ -9,7 +9,7 @@ from ...errors import RemoteNotFound, RemoteUnreachable
 from ...location import ON_HUB, proposal_location
 from ...proposals import DRAFT, MERGED, OPEN, STATES, Proposal, Text
 from ..asking.errors import NO_HUB, one_line
-from ..repository import Repository, commit
+from ..repository.repository import Repository, commit
 
 if TYPE_CHECKING:
     from huggingface_hub import (

@@ -1,7 +1,7 @@
 """Find the commit of a version whose tag was never made, below newer versions."""
 
 from ..files.parcel import Parcel, title
-from ..repository import MAIN, Repository
+from ..repository.repository import MAIN, Repository
 
 LOOKED_AT = 10
 

@@ -4,9 +4,9 @@ from .....patches.digests import sha256
 from .....patches.format.manifest import FileRecord, Manifest
 from ...base import read_manifest
 from ...catalogue import Glimpse
-from ..files.listed import Listed
 from ..files.parcel import is_attestation
 from ..files.snapshot import Snapshot
+from ..repository.listed import Listed
 from .tagged import Version
 
 

@@ -7,9 +7,9 @@ from .....patches.format.manifest import Manifest
 from .....patches.format.names import quoted
 from .....patches.format.patch import CARD, MANIFEST
 from ...errors import RemoteRefused
-from ..files.listed import Listed
 from ..files.snapshot import Snapshot
-from ..repository import MAIN, Refs, Repository
+from ..repository.listed import Listed
+from ..repository.repository import MAIN, Refs, Repository
 
 _HARMLESS = frozenset({".gitattributes", ".gitignore", CARD, "LICENSE", "LICENSE.md"})
 

@@ -17,9 +17,9 @@ from ...base import Bundle, Pushed, clash
 from ...errors import RemoteNotFound, RemoteRefused
 from ...location import evaluations_branch, tag
 from ..asking.retrying import deciding
-from ..files.listed import Listed
 from ..files.parcel import Parcel, is_attestation
-from ..repository import MAIN, Refs, Repository
+from ..repository.listed import Listed
+from ..repository.repository import MAIN, Refs, Repository
 from .history import find_commit
 from .main_branch import main_head, require_harmless, root_manifest
 

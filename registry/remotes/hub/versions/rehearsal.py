@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from .....patches.progress import silent
 from ...base import Bundle, Plan
 from ...location import on_hub, tag
-from ..files.listed import Listed
-from ..repository import MAIN, Refs, Repository
+from ..repository.listed import Listed
+from ..repository.repository import MAIN, Refs, Repository
 from .push import Push
 
 if TYPE_CHECKING:

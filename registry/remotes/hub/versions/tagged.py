@@ -7,9 +7,9 @@ from .....patches.format.patch import MANIFEST
 from ...base import choose, read_manifest
 from ...errors import RemoteNotFound, RemoteRefused
 from ...location import HubLocation, evaluations_branch, is_commit, on_hub, tag
-from ..files.listed import Content
 from ..files.snapshot import Snapshot
-from ..repository import Refs, Repository
+from ..repository.listed import Content
+from ..repository.repository import Refs, Repository
 
 
 @dataclass(frozen=True)

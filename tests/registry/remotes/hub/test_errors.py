@@ -17,12 +17,12 @@ from weightpatch.registry.remotes.errors import (
     RemoteRefused,
     RemoteUnreachable,
 )
-from weightpatch.registry.remotes.hub import repository as hub_repository
 from weightpatch.registry.remotes.hub.asking import client as hub_client
 from weightpatch.registry.remotes.hub.asking import hooks
 from weightpatch.registry.remotes.hub.asking.errors import explain, quote
 from weightpatch.registry.remotes.hub.proposals.pull_requests import PullRequests
-from weightpatch.registry.remotes.hub.repository import Repository
+from weightpatch.registry.remotes.hub.repository import repository as hub_repository
+from weightpatch.registry.remotes.hub.repository.repository import Repository
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from loopback_faults import HANG_UP, Fault
 from loopback_messages import Reply
 from weightpatch.registry.remotes.base import open_remote
 from weightpatch.registry.remotes.errors import RemoteBusy, RemoteUnreachable
-from weightpatch.registry.remotes.hub.files.listed import Content
+from weightpatch.registry.remotes.hub.repository.listed import Content
 
 
 @pytest.mark.parametrize("case", PUSHES)

@@ -14,7 +14,7 @@ from pull_requests import NAME
 from weightpatch.patches.errors import LimitExceeded
 from weightpatch.registry.remotes.errors import RemoteUnreachable
 from weightpatch.registry.remotes.hub.asking import answers
-from weightpatch.registry.remotes.hub.repository import Repository
+from weightpatch.registry.remotes.hub.repository.repository import Repository
 
 by_lfs = pytest.mark.parametrize("transfer", ["lfs"])
 

@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import constants, get_session
 from loopback_faults import DOWNLOAD, Fault, corrupt
 from weightpatch.patches.errors import DigestMismatch
-from weightpatch.registry.remotes.hub.files import small_files
+from weightpatch.registry.remotes.hub.repository import small_files
 
 TEXT = r"/requests\.jsonl$"
 

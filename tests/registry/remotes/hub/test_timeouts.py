@@ -14,7 +14,7 @@ from weightpatch.registry.remotes.base import open_remote
 from weightpatch.registry.remotes.errors import RemoteUnreachable
 from weightpatch.registry.remotes.hub.asking import client as hub_client
 from weightpatch.registry.remotes.hub.asking.client import client
-from weightpatch.registry.remotes.hub.files import uploading
+from weightpatch.registry.remotes.hub.repository import uploading
 from weightpatch.registry.remotes.proposals import Text
 from weightpatch.registry.sharing.finding import search
 

@@ -7,16 +7,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from ....patches.errors import LimitExceeded
-from ....patches.progress import Progress, silent
-from ..errors import RemoteUnreachable
-from ..location import is_commit, on_hub, tagged_version
-from .asking.client import client, silence_uploads
-from .asking.errors import NO_HUB
-from .asking.retrying import repeating
-from .files import small_files
-from .files.listed import Listed
-from .files.progress import counting
+from .....patches.errors import LimitExceeded
+from .....patches.progress import Progress, silent
+from ...errors import RemoteUnreachable
+from ...location import is_commit, on_hub, tagged_version
+from ..asking.client import client, silence_uploads
+from ..asking.errors import NO_HUB
+from ..asking.retrying import repeating
+from . import small_files
+from .listed import Listed
+from .progress import counting
 
 if TYPE_CHECKING:
     from huggingface_hub import (
@@ -207,7 +207,7 @@ class Repository:
 
         For use in `ask`, as it raises what the client does.
         """
-        from .files.uploading import ending
+        from .uploading import ending
 
         silence_uploads()
         with ending(operations):

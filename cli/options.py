@@ -76,7 +76,7 @@ language_option = click.option(
     "languages",
     metavar="CODE",
     multiple=True,
-    help="A language that the card names, as in en; may be repeated.",
+    help="A language that the card names, as in en; may be repeated. Else those of your last push.",
 )
 
 

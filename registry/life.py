@@ -168,14 +168,26 @@ class Life:
             return builds.of_version(connection, info.digest, limit)
 
     def record_transfer(
-        self, digest: str, direction: str, remote: str, *, place: str, revision: str | None
+        self,
+        digest: str,
+        direction: str,
+        remote: str,
+        *,
+        place: str,
+        revision: str | None,
+        languages: Sequence[str] = (),
     ) -> None:
         """Write down a "push" or "pull" of the version with this digest.
 
-        `place` is where at the remote it lies. Raises NotFound, LimitExceeded, InputError;
-        ValueError for another direction.
+        `place` is where at the remote it lies, `languages` those that its card there names. Raises
+        NotFound, LimitExceeded, InputError; ValueError for another direction.
         """
-        transfers.record(self._store, digest, direction, remote, place, revision)
+        transfers.record(self._store, digest, direction, remote, place, revision, languages)
+
+    def card_languages(self, name: str) -> tuple[str, ...]:
+        """The languages that the card of a patch was last pushed with from here."""
+        with self._store.database.reading() as connection:
+            return transfers.last_languages(connection, name)
 
     def transfers(self, reference: str, *, limit: int = 50) -> list[TransferInfo]:
         """Where a version went and came from, newest first; raises what `resolve` does."""

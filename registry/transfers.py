@@ -1,12 +1,14 @@
 """Transfers: where a version was pushed to and pulled from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select
 
 from . import bounds
 from .database import schema
-from .ledger.entries import writable
+from .ledger import entries
+from .ledger.entries import Filter, writable
 from .ledger.events import Event
 from .remotes.location import folder_path, scheme
 from .store import Store
@@ -56,9 +58,17 @@ def remote_name(location: str) -> str:
 
 
 def record(
-    store: Store, digest: str, direction: str, remote: str, place: str, revision: str | None
+    store: Store,
+    digest: str,
+    direction: str,
+    remote: str,
+    place: str,
+    revision: str | None,
+    languages: Sequence[str] = (),
 ) -> None:
     """Write down that a version went to or came from `place`, which is at `remote`.
+
+    `languages` are those that its card there names.
 
     Raises NotFound, LimitExceeded, InputError; ValueError for another direction than these two.
     """
@@ -71,6 +81,8 @@ def record(
     with store.database.writing() as connection:
         version, subject = reading.subject(connection, digest)
         detail = {preposition: place, "remote": remote, "revision": revision}
+        if languages:
+            detail["languages"] = list(languages)
         values = {
             "seq": store.ledger.append(connection, event, subject, detail),
             "remote_id": _remote(connection, remote),
@@ -96,6 +108,13 @@ def of_version(connection: Connection, digest: str, limit: int) -> list[Transfer
         TransferInfo(row.direction, row.location, row.revision, row.actor, row.time, row.seq)
         for row in connection.execute(query)
     ]
+
+
+def last_languages(connection: Connection, name: str) -> tuple[str, ...]:
+    """The languages that the card of a patch was last pushed with from here."""
+    wanted = Filter(patch=name, action=Event.VERSION_PUSH)
+    pushes = entries.read(connection, wanted, limit=1)
+    return tuple(pushes[0].detail.get("languages", ())) if pushes else ()
 
 
 def of_patches(connection: Connection, name: str | None = None) -> list[Exchange]:

@@ -72,6 +72,8 @@ def command(
     _show(app, info, sent, pushed, has)
     if public and (is_old or pushed.already_there):
         app.output.note("note: its repository was there, and stays as private or public as it was")
+    if languages and pushed.already_there and not pushed.attestations_added:
+        app.output.note("note: its card was there, and stays as it was; one is written with scores")
     if not pushed.already_there:
         _say_if_hard_to_find(app, sent, place)
 

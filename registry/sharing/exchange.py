@@ -57,19 +57,27 @@ def push(
     """Send a version with its card and evaluations; what is there already stays as it is.
 
     A repository that has to be made is private unless it shall be `public`; `languages` are the
-    codes that the card names. What is there already is written down if nothing says that it ever
-    went there or came from there, as after a push that was cut off. Raises what `Registry.patch`
-    and the remote's `push` do; Yanked for a malicious version, NameRefused for a code that is none.
+    codes that the card names, without any those of the last push of the patch. What is there
+    already is written down if nothing says that it ever went there or came from there, as after a
+    push that was cut off. Raises what `Registry.patch` and the remote's `push` do; Yanked for a
+    malicious version, NameRefused for a code that is none.
     """
     name = remote_name(location)
-    bundle = _bundle(registry, reference, location, languages)
+    patch = registry.patch(reference)
+    languages = languages or registry.card_languages(patch.manifest.name)
+    bundle = _bundle(registry, patch, location, languages)
     remote = _target(registry, location, public=public)
     with clash_told(remote, bundle, location):
         pushed = remote.push(bundle, progress=progress)
     is_sent = not pushed.already_there or pushed.attestations_added > 0
     if is_sent or not is_recorded(registry, bundle.patch.digest, name):
         registry.record_transfer(
-            bundle.patch.digest, PUSH, name, place=pushed.location, revision=pushed.revision
+            patch.digest,
+            PUSH,
+            name,
+            place=pushed.location,
+            revision=pushed.revision,
+            languages=languages,
         )
     return pushed
 
@@ -84,7 +92,9 @@ def plan(
 ) -> Plan:
     """Say what `push` would do, and change nothing here or there; raises as `push`."""
     remote_name(location)
-    bundle = _bundle(registry, reference, location, languages)
+    patch = registry.patch(reference)
+    languages = languages or registry.card_languages(patch.manifest.name)
+    bundle = _bundle(registry, patch, location, languages)
     remote = _target(registry, location, public=public)
     with clash_told(remote, bundle, location):
         return remote.plan(bundle)
@@ -163,8 +173,7 @@ def _require_same(registry: Registry, known: VersionInfo, remote: Remote, locati
         )
 
 
-def _bundle(registry: Registry, reference: str, location: str, languages: Sequence[str]) -> Bundle:
-    patch = registry.patch(reference)
+def _bundle(registry: Registry, patch: Patch, location: str, languages: Sequence[str]) -> Bundle:
     evaluations = registry.evaluations(patch.digest)
     return Bundle(
         patch,

@@ -106,6 +106,7 @@ def bundle_of(
             data = replace(attestation, version=renumbered.digest)
             attestations[data.digest] = folder / f"{data.digest}.json"
             attestations[data.digest].write_bytes(data.to_bytes())
+    languages = languages or registry.card_languages(patch.manifest.name)
     card = write_card(renumbered, evaluations, languages, repository=repository(remote))
     return Bundle(renumbered, card, attestations)
 

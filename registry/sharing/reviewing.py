@@ -175,6 +175,7 @@ def merge(
     registry.require_usable([patch.digest, patch.manifest.files[DELTA].sha256])
     _require_admissible(registry, patch)
     name = remote_name(place.remote)
+    languages = languages or registry.card_languages(patch.manifest.name)
     bundle = _bundle(seen, evaluations or {}, languages)
     pushed = open_remote(place.remote).accept(place.name, place.number or 0, bundle)
     if not pushed.already_there or not _is_accepted(registry, seen):

@@ -76,6 +76,8 @@ def test_the_card_names_the_languages(stocked, tmp_path):
     stocked.ok("push", "acme/one", tmp_path / "drive", "--language", "en", "--language", "fr")
     card = (tmp_path / "drive" / "acme" / "one" / "v1" / "README.md").read_text()
     assert "language:\n- en\n- fr\n" in card
+    late = stocked.run("push", "acme/one", tmp_path / "drive", "--language", "de")
+    assert "its card was there, and stays as it was" in late.stderr
 
 
 def test_who_comes_second_publishes_under_the_next_number(again, pico, tmp_path):

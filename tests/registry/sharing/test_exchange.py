@@ -320,3 +320,24 @@ def test_a_drive_that_is_gone_is_not_made_anew(registry, shared):
     assert not shared.exists()
     shared.mkdir()
     assert not push(registry, version.label, str(shared)).already_there
+
+
+def test_the_languages_of_a_card_stay_until_others_are_given(
+    registry, make_draft, make_evaluation, tmp_path
+):
+    folder = tmp_path / "drive"
+
+    def named(label, *languages):
+        push(registry, label, str(folder), languages=languages)
+        card = (folder / "acme" / "tongues" / f"v{label[-1]}" / "README.md").read_text()
+        return [line[2:] for line in card.split("\n") if line in ("- en", "- fr")]
+
+    first = registry.publish(make_draft())
+    assert named(first.label, "en", "fr") == ["en", "fr"]
+    registry.record_evaluation(first.digest, BASE, make_evaluation())
+    assert named(first.label) == ["en", "fr"]  # written anew, with the scores
+    second = registry.publish(make_draft(seed=2))
+    assert named(second.label) == ["en", "fr"]
+    third = registry.publish(make_draft(seed=3))
+    assert named(third.label, "fr") == ["fr"]
+    registry.verify_ledger()

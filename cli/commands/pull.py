@@ -10,7 +10,7 @@ from ...registry.remotes.location import ON_HUB
 from ..app import App
 from ..errors import in_our_form
 from ..exchanged import at, refuse_mistyped
-from ..first_use import opened_or_made
+from ..first_use import made, own_or_trial
 from ..hub_hints import hints_for
 from ..options import declare
 from ..remotes import refuse_one_patch, usual_or_hub
@@ -56,10 +56,13 @@ def command(
         return
     from ...registry.sharing.exchange import pull
 
-    with opened_or_made(app) as registry, app.progress() as progress:
+    with own_or_trial(app) as (registry, is_own), app.progress() as progress:
         place = _place(app, registry, reference, remote)
         with hints_for(place):
             fetched = pull(registry, reference, place, older=older, progress=progress)
+    if not is_own:
+        with made(app) as registry:
+            fetched = pull(registry, reference, place, older=older)
     _show(app, fetched)
 
 
@@ -92,10 +95,16 @@ def _pull_all(app: App, name: str, remote: str | None) -> None:
 
     fetched: list[Fetched] = []
     try:
-        with opened_or_made(app) as registry, app.progress() as progress:
+        with own_or_trial(app) as (registry, is_own), app.progress() as progress:
             place = _place(app, registry, name, remote)
             for one in pull_all(registry, name, place, progress=progress):
-                fetched.append(one)  # noqa: PERF402 - those before an error count
+                if not is_own:
+                    break
+                fetched.append(one)
+        if not is_own:
+            with made(app) as registry, app.progress() as progress:
+                for one in pull_all(registry, name, place, progress=progress):
+                    fetched.append(one)  # noqa: PERF402 - those before an error count
     except (WeightpatchError, OSError) as error:
         raise _with_what_came(in_our_form(error), fetched) from error
     app.output.data("pull-all", {"versions": [_to_json(one) for one in fetched]})

@@ -62,24 +62,44 @@ def push(
     push that was cut off. Raises what `Registry.patch` and the remote's `push` do; Yanked for a
     malicious version, NameRefused for a code that is none.
     """
-    name = remote_name(location)
+    remote_name(location)
     patch = registry.patch(reference)
     languages = languages or registry.card_languages(patch.manifest.name)
     bundle = _bundle(registry, patch, location, languages)
+    pushed = send(registry, bundle, location, public=public, progress=progress)
+    record_push(registry, patch.digest, location, pushed, languages)
+    return pushed
+
+
+def send(
+    registry: Registry,
+    bundle: Bundle,
+    location: str,
+    *,
+    public: bool = False,
+    progress: Progress = silent,
+) -> Pushed:
+    """Send what `push` or `push_next` have made up, and write nothing down; raises as these."""
     remote = _target(registry, location, public=public)
     with clash_told(remote, bundle, location):
-        pushed = remote.push(bundle, progress=progress)
+        return remote.push(bundle, progress=progress)
+
+
+def record_push(
+    registry: Registry, digest: str, location: str, pushed: Pushed, languages: Sequence[str]
+) -> None:
+    """Write down that a version went there, unless it is known that it is there, as it is."""
+    name = remote_name(location)
     is_sent = not pushed.already_there or pushed.attestations_added > 0
-    if is_sent or not is_recorded(registry, bundle.patch.digest, name):
+    if is_sent or not is_recorded(registry, digest, name):
         registry.record_transfer(
-            patch.digest,
+            digest,
             PUSH,
             name,
             place=pushed.location,
             revision=pushed.revision,
             languages=languages,
         )
-    return pushed
 
 
 def plan(

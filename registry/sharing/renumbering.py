@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,13 +10,17 @@ from ...patches.format.card import write_card
 from ...patches.format.patch import MANIFEST, Patch, content_digest
 from ...patches.progress import Progress, silent
 from ..attestations import Attestation
-from ..errors import NotFound
+from ..errors import NotFound, VersionClash
 from ..registry import Registry, VersionInfo
 from ..remotes.base import Bundle, Plan, Pushed, Remote, open_remote
 from ..remotes.catalogue import Glimpse
 from ..remotes.errors import RemoteNotFound, RemoteRefused
 from ..remotes.location import repository, without_revision
-from .exchange import plan, push
+from ..transfers import remote_name
+from .exchange import plan, push, record_push, send
+
+TRIES = 100
+"""How often a number is tried that somebody else takes at the same time."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +43,16 @@ def push_next(
     """Push a version; if its number is taken there, or passed, under the next that is free.
 
     That is a new version, here too, with the scores of the one that it was made from, which keeps
-    its number and stands among the parents. Done again it is the same one. Raises as `push`, and
-    RemoteRefused if the newest there, of somebody else, does the very same.
+    its number and stands among the parents. It is taken in when it is there: if somebody else is
+    faster, `TRIES` times, the next number is tried. Done again it is the same one. Raises as
+    `push`, and RemoteRefused if the newest there, of somebody else, does the very same.
     """
+    remote_name(location)
     own = registry.resolve(reference)
-    with _next(registry, own, location, languages) as bundle:
-        version = own if bundle is None else _taken_in(registry, own, bundle.patch)
-    pushed = push(
-        registry,
-        f"sha256:{version.digest}",
-        location,
-        public=public,
-        languages=languages,
-        progress=progress,
-    )
-    return Renumbered(version, pushed)
+    for _ in range(TRIES - 1):
+        with suppress(VersionClash):
+            return _push_next(registry, own, location, languages, public=public, progress=progress)
+    return _push_next(registry, own, location, languages, public=public, progress=progress)
 
 
 def plan_next(
@@ -109,6 +108,30 @@ def bundle_of(
     languages = languages or registry.card_languages(patch.manifest.name)
     card = write_card(renumbered, evaluations, languages, repository=repository(remote))
     return Bundle(renumbered, card, attestations)
+
+
+def _push_next(
+    registry: Registry,
+    own: VersionInfo,
+    location: str,
+    languages: Sequence[str],
+    *,
+    public: bool,
+    progress: Progress,
+) -> Renumbered:
+    languages = languages or registry.card_languages(own.name)
+    with _next(registry, own, location, languages) as bundle:
+        if bundle is None:
+            digest = f"sha256:{own.digest}"
+            pushed = push(
+                registry, digest, location, public=public, languages=languages, progress=progress
+            )
+            return Renumbered(own, pushed)
+        registry.require_admissible(bundle.patch)
+        pushed = send(registry, bundle, location, public=public, progress=progress)
+        version = _taken_in(registry, own, bundle.patch)
+    record_push(registry, version.digest, location, pushed, languages)
+    return Renumbered(version, pushed)
 
 
 @contextmanager

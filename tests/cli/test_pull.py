@@ -102,6 +102,25 @@ def test_the_first_pull_makes_a_registry(shelf, run_command, tmp_path):
     assert "made a registry" not in run_command("pull", "acme/one", shelf, home=home).stderr
 
 
+@pytest.mark.parametrize("asked", ["acme/none", "acme", "acme/one@x", "acme/one@9"])
+@pytest.mark.parametrize("flags", [(), ("--all-versions",)])
+def test_a_pull_that_cannot_be_made_makes_none(shelf, run_command, tmp_path, asked, flags):
+    found = run_command("pull", asked, shelf, *flags, home=tmp_path / "first")
+    assert found.returncode in {1, 2}
+    assert "made a registry" not in found.stderr
+    assert not (tmp_path / "first").exists()
+
+
+@pytest.mark.parametrize("flags", [(), ("--all-versions",)])
+def test_a_registry_that_was_half_made_is_finished(shelf, run_command, tmp_path, flags):
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "registry.db").touch()
+    found = run_command("pull", "acme/one", shelf, *flags, home=tmp_path / "first")
+    assert (found.returncode, "made a registry" in found.stderr) == (0, True)
+    listed = run_command("list", "--json", home=tmp_path / "first").stdout
+    assert "acme/one" in listed
+
+
 def test_the_document_says_where_it_came_from(shelf, other):
     document = json.loads(other("pull", "acme/one", shelf, "--json").stdout)
     assert document["location"] == f"{shelf}/acme/one/v2"

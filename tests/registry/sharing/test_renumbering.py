@@ -1,8 +1,12 @@
 """Two people publish the same number: the second one's version gets the next."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Barrier
 
 import pytest
+from weightpatch.patches.errors import InputError
 from weightpatch.registry.errors import VersionClash
 from weightpatch.registry.registry import Registry
 from weightpatch.registry.remotes.errors import RemoteRefused
@@ -59,6 +63,35 @@ def test_it_goes_there_under_the_next_number_with_its_scores(registry, mine, dri
 
     again = push_next(registry, mine.label, str(drive))
     assert (again.version.label, again.pushed.already_there) == (f"{NAME}@2", True)
+
+
+def test_of_those_who_race_each_gets_a_number_and_no_other(tmp_path, new_registry, make_draft):
+    drive, start = tmp_path / "drive", Barrier(6)
+
+    def race(registry):
+        start.wait()
+        done = push_next(registry, f"{NAME}@1", str(drive))
+        here = [one.version for one in registry.versions(name=NAME)]
+        return done.version.version, sorted(here)
+
+    with ExitStack() as stack:
+        racers = [stack.enter_context(new_registry(tmp_path / f"{n}")) for n in range(6)]
+        for number, registry in enumerate(racers):
+            registry.publish(make_draft(seed=number, message=f"by {number}"))
+        with ThreadPoolExecutor(6) as pool:
+            found = sorted(pool.map(race, racers))
+    assert found == [(1, [1]), *((number, [1, number]) for number in range(2, 7))]
+    assert sorted(path.name for path in (drive / NAME).iterdir()) == [
+        f"v{number}" for number in range(1, 7)
+    ]
+
+
+def test_a_push_that_cannot_be_made_leaves_no_version(registry, mine, drive):
+    before = registry.log()
+    (drive / NAME / "v1" / "patch.json").write_text("{")
+    with pytest.raises(InputError):
+        push_next(registry, mine.label, str(drive))
+    assert registry.log() == before
 
 
 def test_a_number_that_is_free_is_kept(registry, mine, tmp_path):

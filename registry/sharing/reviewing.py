@@ -92,6 +92,16 @@ def waiting(place: ProposalPlace) -> list[Proposal]:
     return open_remote(place.remote).proposals(place.name)
 
 
+def overtaken(place: ProposalPlace, found: Sequence[Proposal]) -> set[int]:
+    """Those of some proposals, by their numbers, whose text speaks of a version that is taken.
+
+    Raises RemoteError.
+    """
+    numbered = {one.number: one.version for one in found if one.version is not None}
+    newest = max(open_remote(place.remote).versions(place.name)) if numbered else 0
+    return {number for number, version in numbered.items() if version <= newest}
+
+
 def folder_of(home: Path, place: ProposalPlace) -> Path:
     """Where the copy of a proposal lies; those of other remotes have other names.
 
@@ -286,6 +296,7 @@ def _record_acceptance(registry: Registry, seen: Review, pushed: Pushed) -> None
         "at": pushed.location,
         "revision": pushed.revision,
         "author": visible(seen.candidate.proposal.author, _AUTHOR),
+        "already_there": pushed.already_there,  # by somebody else, or before a cut-off
     }
     registry.record_proposal(Event.PROPOSAL_ACCEPT, seen.patch.label, seen.patch.digest, detail)
 

@@ -65,4 +65,6 @@ def test_those_who_accept_together_all_end_well(proposed, registry, home, three)
     assert sorted(one.already_there for one in merged) == [False] + [True] * (AT_ONCE - 1)
     assert {one.version.digest for one in merged} == {registry.resolve("acme/tongues@4").digest}
     assert registry.examine(full=True) == []
+    accepted = [entry for entry in registry.log() if entry.action == "proposal.accept"]
+    assert [entry.detail["already_there"] for entry in accepted].count(False) == 1
     assert not (three / "acme" / "tongues" / "pr" / "1").exists()

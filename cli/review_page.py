@@ -10,27 +10,42 @@ from .reviewing import SUITE, Measurement, after, before, score_table
 from .texts import counted, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ..patches.diff import Difference
     from ..patches.evaluation.base import Evaluation
     from ..registry.remotes.proposals import Proposal
     from ..registry.sharing.comparing import Measured
     from ..registry.sharing.reviewing import Review
+    from .finding_table import Row
 
 ROWS = 50
 """Findings that people are shown; a program gets all of them."""
 FILES = 10
 
 
-def show_waiting(output: Output, place: str, found: "Sequence[Proposal]") -> None:
-    """The proposals of a patch that wait to be accepted."""
-    output.data("proposals", {"place": place, "proposals": [vars(one) for one in found]})
-    rows = [[one.number, one.status, one.author, moment(one.created), one.title] for one in found]
+def show_waiting(
+    output: Output, place: str, found: "Sequence[Proposal]", overtaken: "Collection[int]"
+) -> None:
+    """The proposals of a patch that wait to be accepted; some are `overtaken` by a version."""
+    proposals = [{**vars(one), "overtaken": one.number in overtaken} for one in found]
+    output.data("proposals", {"place": place, "proposals": proposals})
+    rows = [
+        [
+            one.number,
+            "overtaken" if one.number in overtaken else one.status,
+            one.author,
+            moment(one.created),
+            one.title,
+        ]
+        for one in found
+    ]
     output.table(["#", "status", "who", "time", "title"], rows, wrapped=["who"])
     if found:
         one = shlex.quote(f"{place}/pr/{found[0].number}")
         output.line(f"look at one with: weightpatch review {one}")
+        if overtaken:
+            output.note("note: a version took the number of those that are overtaken, since")
     else:
         output.note(f"nothing waits at {place}")
 
@@ -47,7 +62,7 @@ def show_review(
     if found is None or seen.current is None:
         output.line("there is no other version to compare it with")
     else:
-        output.line(f"against {seen.current.label}: {summary(found)}")
+        output.line(f"against {_current(seen)}: {summary(found)}")
         show_requests(output, found.requests)
         show_tensors(output, found)
         _show_findings(output, seen)
@@ -131,12 +146,26 @@ def _show_findings(output: Output, seen: "Review") -> None:
     if found.unread:
         output.line(f"not checked for conflicts: {found.unread}")
         return
-    rows = finding_rows(found.report.findings)
+    rows = [_told_apart(seen, row) for row in finding_rows(found.report.findings)]
     finding_table(output, rows[:ROWS])
     if len(rows) > ROWS:
         output.line(f"… and {counted(len(rows) - ROWS, 'more row')}; --json has them all")
     said = [counted(count, severity) for severity, count in _counts(seen)]
-    output.line(f"{', '.join(said) or 'no conflict'} with {seen.current.label}")
+    output.line(f"{', '.join(said) or 'no conflict'} with {_current(seen)}")
+
+
+def _current(seen: "Review") -> str:
+    """The version there, which may have the label of the one proposed."""
+    label = seen.current.label if seen.current else ""
+    return f"{label} there" if label == seen.patch.label else label
+
+
+def _told_apart(seen: "Review", row: "Row") -> "Row":
+    """A row in which the two versions have other names, if both have the same number."""
+    severity, level, pair, *rest = row
+    there, proposed = _names(seen)
+    twice = f"{seen.patch.label} + {seen.patch.label}"
+    return [severity, level, f"{there} + {proposed}" if pair == twice else pair, *rest]
 
 
 def _counts(seen: "Review") -> "Sequence[tuple[str, int]]":

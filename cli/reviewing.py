@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..patches.errors import BaseMismatch, InputError
 from .app import App
-from .output import Output
-from .scoring import score
+from .output import Output, fits_unwrapped
+from .scoring import score, shown
 
 if TYPE_CHECKING:
     from ..patches.checkpoints.checkpoint import Checkpoint
@@ -105,14 +105,41 @@ def _current(app: App, seen: "Review", ask: "Ask", asked: "Patch") -> "Evaluatio
 
 
 def score_table(output: Output, columns: "Mapping[str, Mapping[str, float | None]]") -> None:
-    """A row for each measure, a column for each of what is named, with - where it has none."""
+    """A row for each measure, a column for each of what is named, with - where it has none.
+
+    It is cut into several tables where the terminal is too narrow.
+    """
     from ..patches.evaluation.measures import MEASURES
 
     order = list(MEASURES)
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     names.sort(key=lambda name: order.index(name) if name in order else len(order))
-    rows = [[name, *(column.get(name) for column in columns.values())] for name in names]
-    output.table(["measure", *columns], rows)
+    units = {name: MEASURES[name].unit if name in MEASURES else "" for name in names}
+    cells = {
+        title: [shown(column.get(name), units[name]) for name in names]
+        for title, column in columns.items()
+    }
+    for number, titles in enumerate(_fitting(names, cells)):
+        if number:
+            output.line()
+        lines = zip(names, *(cells[title] for title in titles), strict=True)
+        output.table(["measure", *titles], list(lines))
+
+
+def _fitting(
+    names: Sequence[str], cells: "Mapping[str, Sequence[object]]"
+) -> "Iterable[Sequence[str]]":
+    """The columns that stand in each table, as many as fit beside the names; at least one."""
+    titles: list[str] = []
+    for title in cells:
+        wider = [*titles, title]
+        rows = list(zip(names, *(cells[one] for one in wider), strict=True))
+        if titles and not fits_unwrapped(["measure", *wider], rows):
+            yield titles
+            wider = [title]
+        titles = wider
+    if titles:
+        yield titles
 
 
 def after(means: "Mapping[str, Mean]") -> dict[str, float | None]:

@@ -99,8 +99,8 @@ def show_means(output: Output, means: "Mapping[str, Mean]") -> None:
         [
             [
                 name,
-                _shown(means[name].before, units[name]),
-                _shown(means[name].after, units[name]),
+                shown(means[name].before, units[name]),
+                shown(means[name].after, units[name]),
                 means[name].cases,
             ]
             for name in known
@@ -108,7 +108,7 @@ def show_means(output: Output, means: "Mapping[str, Mean]") -> None:
     )
 
 
-def _shown(value: float | None, unit: str) -> object:
+def shown(value: float | None, unit: str) -> object:
     """A number as a person reads it: bytes as kB, MB or GB, large ones without decimals."""
     if value is None:
         return None

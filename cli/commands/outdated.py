@@ -40,7 +40,8 @@ def command(app: App, references: tuple[str, ...]) -> None:
     columns = ["patch", "here", "newest there", "remote"]
     app.output.table(columns, [[one.name, one.here, one.there, one.remote] for one in found.newer])
     for name, remote, error in problems:
-        app.output.note(f"warning: {remote} could not be asked for {name}: {error.message}")
+        why = f" ({error.why})" if error.why else ""
+        app.output.note(f"warning: {remote} could not be asked for {name}: {error.message}{why}")
     for name in found.local:
         app.output.note(f"note: {name} was never pushed or pulled")
     if not found.newer and found.asked > len(problems):

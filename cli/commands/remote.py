@@ -41,10 +41,23 @@ def add(app: App, name: str, location: str) -> None:
     app.output.line(f"{name} now means {named.location}")
     if name == DEFAULT:
         app.output.note("patches that were never pushed or pulled go there from now on")
-    if not scheme(named.location) and not Path(named.location).is_dir():
-        app.output.note(f"note: there is no folder {named.location} now; the first push makes it")
+    if not scheme(named.location):
+        _say_if_missing(app, Path(named.location))
     if Path(name).is_dir():
         app.output.note(f"note: write ./{name} for the folder of that name")
+
+
+def _say_if_missing(app: App, folder: Path) -> None:
+    """Say what has to be there before a push to a folder."""
+    if folder.is_dir():
+        return
+    if folder.parent.is_dir():
+        app.output.note(f"note: there is no folder {folder} now; the first push makes it")
+        return
+    app.output.note(
+        f"note: there is no folder {folder} now, nor {folder.parent}, in which it would be; "
+        "make that one before the first push, or is a drive not mounted?"
+    )
 
 
 @declare("list", examples="weightpatch remote list\nweightpatch remote list --json")

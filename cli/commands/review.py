@@ -60,11 +60,12 @@ def command(app: App, /, place: str, **options: Any) -> None:  # noqa: ANN401 - 
 
 
 def _list(app: App, place: "ProposalPlace", *, accept: bool) -> None:
-    from ...registry.sharing.reviewing import waiting
+    from ...registry.sharing.reviewing import overtaken, waiting
 
+    found = waiting(place)
     if accept:
         raise click.UsageError(f"Say which proposal to accept, as in {place}/pr/7.")
-    show_waiting(app.output, str(place), waiting(place))
+    show_waiting(app.output, str(place), found, overtaken(place, found))
 
 
 def _review(
@@ -143,7 +144,8 @@ def _show_end(
         state = "was accepted already:" if merged.already_there else "is accepted, and is now"
         app.output.line(f"{seen.place} {state} {merged.location}")
         version = merged.version
-        app.output.line(f"stored as {version.label}  sha256:{version.digest}")
+        state = "stored as" if version.is_new else "already known as"
+        app.output.line(f"{state} {version.label}  sha256:{version.digest}")
         app.caution(version)
         return
     folder, place = shlex.quote(str(seen.folder)), shlex.quote(str(seen.place))

@@ -1,5 +1,6 @@
 """What a proposal says to whoever keeps the patch: its title, and a page of Markdown."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ _BUTTON = (
 _PURPOSE = (
     "The one version takes the place of the other, so what contradicts it may be what it is for."
 )
+_TITLE = re.compile(r"Propose (\S{1,200})@([1-9][0-9]{0,8}):")
 _CELL = 200
 _SENTENCE = 400
 
@@ -59,6 +61,12 @@ def proposal_title(patch: Patch) -> str:
     request = patch.requests[0]
     what = patch.manifest.message.strip() or f"{request.text} → {request.target}"
     return visible(f"Propose {patch.label}: {what}", MAX_TITLE)
+
+
+def titled_version(title: str, name: str) -> int | None:
+    """The version of a patch that a title of ours speaks of, which anybody may have written."""
+    match = _TITLE.match(title)
+    return int(match[2]) if match and match[1] == name else None
 
 
 def proposal_page(
@@ -202,15 +210,17 @@ def _provenance(patch: Patch, made_from: str | None, rows: int) -> str:
 
 
 def _review(place: str) -> str:
+    on_hub = "://" in place
+    accepts = "accepts it, and tags the version" if on_hub else "accepts it"
     return "\n".join(
         [
             "```sh",
             f"weightpatch review {place}               # lists what is proposed, with its numbers",
             f"weightpatch review {place}/pr/N          # N is the number of this proposal",
-            f"weightpatch review {place}/pr/N --merge  # accepts it, and tags the version",
+            f"weightpatch review {place}/pr/N --merge  # {accepts}",
             "```",
         ]
-    ) + (f"\n\n{_BUTTON}" if "://" in place else "")
+    ) + (f"\n\n{_BUTTON}" if on_hub else "")
 
 
 def _rows(header: Sequence[str], cells: Sequence[Sequence[str]], total: int) -> str:

@@ -11,10 +11,13 @@ from ..paths import user_path
 HUB = "hf"
 ON_HUB = f"{HUB}://"
 _SCHEME = re.compile(r"([a-z][a-z0-9+-]+)://(.*)", re.DOTALL)
+_ALMOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/.*|hf:.*", re.DOTALL | re.IGNORECASE)
+"""What was meant for an address, and not for a folder; one letter before the colon is a drive."""
 _VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PROPOSAL = re.compile(r"(.+)/pr/([1-9][0-9]{0,8})/?", re.DOTALL)
+_NO_PROPOSAL = re.compile(r"([^/@]+/[^/@]+)(?:@refs)?/pr(?:/[^/]*)?/?", re.DOTALL)
 _PROPOSED = re.compile(r"([^@]+)(?:@refs)?/pr/([1-9][0-9]{0,8})/?")
 """A proposal where a version is meant: by its place, or as the revision that Git knows."""
 
@@ -63,9 +66,19 @@ def folder_path(location: str) -> Path:
 
 
 def scheme(location: str) -> str | None:
-    """The part before `://`, or None for a folder."""
+    """The part before `://`, or None for a folder.
+
+    Raises NameRefused for what begins almost like an address: nobody means a folder by `hf:/`.
+    """
+    refuse_mistyped_address(location)
     match = _SCHEME.fullmatch(location)
     return match[1] if match else None
+
+
+def refuse_mistyped_address(text: str) -> None:
+    """Raise NameRefused for what begins almost like an address, and is none."""
+    if _ALMOST.fullmatch(text) and not _SCHEME.fullmatch(text):
+        raise _mistyped(text)
 
 
 def on_hub(repository: str, revision: str | None = None) -> str:
@@ -84,6 +97,12 @@ def parse_location(location: str) -> HubLocation:
             f"{quoted(location)} is not a place on the Hub", hint="write hf://namespace/name@v1"
         )
     refuse_proposal(location)
+    if wrong := _NO_PROPOSAL.fullmatch(match[2]):
+        raise NameRefused(
+            f"{quoted(location)} names no proposal",
+            why="proposals have numbers, from 1",
+            hint=f"write {ON_HUB}{wrong[1]}/pr/7, or {ON_HUB}{wrong[1]} to list them",
+        )
     name, at, revision = match[2].partition("@")
     if at and (not name or not is_revision(revision)):
         raise NameRefused(
@@ -187,3 +206,15 @@ def is_revision(text: str) -> bool:
 def is_commit(revision: object) -> bool:
     """Whether `revision` is the full hex name of a commit."""
     return isinstance(revision, str) and bool(_COMMIT.fullmatch(revision))
+
+
+def _mistyped(location: str) -> NameRefused:
+    start, _, rest = location.partition(":")
+    meant = f"{ON_HUB}{rest.lstrip('/')}" if start.lower() == HUB else f"{ON_HUB}namespace/name"
+    folder = f"./{location}" if location.isprintable() else "./FOLDER"
+    return NameRefused(
+        f"{quoted(location)} is neither an address that is known nor the path of a folder",
+        why="an address begins with small letters, a colon and two slashes",
+        hint=f"write {meant if meant.isprintable() else ON_HUB}, or {folder} for a folder that is "
+        "called so",
+    )

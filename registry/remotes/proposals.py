@@ -28,7 +28,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A proposal as a remote lists it; nothing of it was checked."""
+    """A proposal as a remote lists it; nothing of it was checked.
+
+    `version` is the number that it would have, if its text says one.
+    """
 
     number: int
     title: str
@@ -36,6 +39,7 @@ class Proposal:
     created: str
     status: str
     location: str
+    version: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from ...patches.digests import BLOCK
-from ...patches.errors import DigestMismatch, LimitExceeded, PathRefused, SizeMismatch
+from ...patches.errors import DigestMismatch, InputError, LimitExceeded, PathRefused, SizeMismatch
 from ...patches.format.manifest import FileRecord
 from ...patches.progress import Progress, silent
 
@@ -26,6 +26,16 @@ def open_regular(path: Path, *, follow: bool = False) -> Iterator[BufferedReader
     with os.fdopen(os.open(path, flags), "rb") as file:
         _require_regular(path, os.fstat(file.fileno()))
         yield file
+
+
+@contextmanager
+def from_place(place: object) -> Iterator[None]:
+    """Let what is wrong with files that are fetched, an InputError, name where they come from."""
+    try:
+        yield
+    except InputError as error:
+        error.message = f"{place}: {error.message}"
+        raise
 
 
 def _require_regular(path: Path, status: os.stat_result) -> None:

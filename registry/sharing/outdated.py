@@ -48,7 +48,7 @@ def outdated(registry: Registry, references: Sequence[str] = ()) -> Outlook:
         places.update((name, [default]) for name in local)
     newer: list[Newer] = []
     unanswered: list[Unanswered] = []
-    silent: dict[str, WeightpatchError] = {}
+    silent: dict[str, tuple[str, WeightpatchError]] = {}
     for name, remotes in places.items():
         for remote in remotes:
             try:
@@ -86,15 +86,20 @@ def _remotes(registry: Registry, name: str) -> Iterable[str]:
     return places.values()
 
 
-def _numbers(name: str, remote: str, silent: dict[str, WeightpatchError]) -> list[int]:
+def _numbers(name: str, remote: str, silent: dict[str, tuple[str, WeightpatchError]]) -> list[int]:
     """The versions that a remote has; one that did not answer before is not asked."""
     place = site(remote)
     if place in silent:
-        raise silent[place]
+        first, known = silent[place]
+        raise type(known)(
+            f"it was not asked again, as it gave no answer for {first}",
+            why=known.why,
+            hint=known.hint,
+        )
     try:
         return open_remote(remote).versions(name)
     except (RemoteUnreachable, RemoteBusy) as error:
-        silent[place] = error
+        silent[place] = name, error
         raise
 
 

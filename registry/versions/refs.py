@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ...patches.format.names import check_patch_name, quoted
 from ..errors import ReferenceRefused
-from ..remotes.location import ON_HUB, parse_location
+from ..remotes.location import ON_HUB, parse_location, refuse_mistyped_address
 
 LEAST_PREFIX = 6
 DIGEST = "sha256:"
@@ -45,6 +45,7 @@ def parse(text: str) -> ByName | ByDigest:
         return _by_digest(text)
     if text.startswith(ON_HUB):
         raise _still_there(text)
+    refuse_mistyped_address(text)
     full_name, at, selector = text.partition("@")
     check_patch_name(full_name)
     namespace, name = full_name.split("/")

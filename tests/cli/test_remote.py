@@ -45,6 +45,19 @@ def test_a_remote_is_named_listed_and_taken_away(named, tmp_path):
     assert drive in named.ok("log", "--action", "remote.name")
 
 
+def test_a_folder_whose_parent_is_not_there_is_told(named, tmp_path):
+    said = named.run("remote", "add", "far", "not/there").stderr
+    assert f"nor {tmp_path / 'not'}, in which it would be" in said
+    assert "the first push makes it" not in said
+
+
+def test_a_mistyped_address_makes_no_folder(named, tmp_path):
+    for text in ("HF://", "hf:/", "hf:acme/one"):
+        assert "write hf://" in named.fails(1, "E_NAME", "push", "acme/one", text)
+        assert "write hf://" in named.fails(1, "E_NAME", "remote", "add", "wrong", text)
+    assert not [one for one in tmp_path.iterdir() if one.name.lower().startswith("hf")]
+
+
 def test_a_name_is_a_remote_of_push_and_pull(named, other, tmp_path):
     plan = named.json("push", "acme/one", "team", "--dry-run")
     assert plan["location"] == str(tmp_path / "drive/acme/one/v1")

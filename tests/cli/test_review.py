@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 from small_models import save_small_llama
+from weightpatch.cli.output import Output
+from weightpatch.cli.reviewing import score_table
 from weightpatch.patches.checkpoints.checkpoint import Checkpoint
 from weightpatch.patches.evaluation.base import Evaluation, Score, suite_digest
 from weightpatch.patches.requests import EditRequest
@@ -129,6 +131,8 @@ def test_merged_it_is_a_version_here_and_there(stocked, offered, tmp_path):
     assert "stored as acme/one@2  sha256:" in said
     assert stocked.json("show", "acme/one")["manifest"]["version"] == 2
     assert not list((tmp_path / "home" / "proposals").rglob("patch.json"))
+    said = stocked.ok("review", offered / "pr" / "1", "--no-eval", "--merge")
+    assert "already known as acme/one@2  sha256:" in said
     again = stocked.json("review", offered / "pr" / "1", "--no-eval", "--merge")
     assert (again["merged"]["already_there"], again["folder"]) == (True, None)
     assert "acme/one@2 is a version there already" in stocked.ok(
@@ -156,6 +160,16 @@ def test_what_is_in_the_way_is_told_and_nothing_is_accepted(stocked, offered):
     assert not (offered / "v2").exists()
 
 
+def test_one_that_was_overtaken_is_told_apart_in_the_list(again, offered):
+    assert again.ok("review", offered).splitlines()[2].split()[:2] == ["1", "open"]
+    again.ok("push", "acme/one@2", again.exchange)
+    found = again.run("review", offered)
+    assert found.stdout.splitlines()[2].split()[:2] == ["1", "overtaken"]
+    assert "a version took the number of those" in found.stderr
+    (one,) = again.json("review", offered)["proposals"]
+    assert (one["version"], one["overtaken"], one["status"]) == (2, True, "open")
+
+
 def test_a_proposal_that_was_overtaken_says_so_before_anything_else(again, offered, tmp_path):
     with Registry.open(home=tmp_path / "home", actor="tester") as registry:
         registry.record_evaluation("acme/one@2", "f" * 64, claimed([ENGLISH]))
@@ -163,6 +177,8 @@ def test_a_proposal_that_was_overtaken_says_so_before_anything_else(again, offer
     found = again.run("review", offered / "pr" / "1", "--no-eval", "--merge")
     assert found.returncode == 1
     assert "@2 there before   @2 there after" in found.stdout
+    assert "against acme/one@2 there: " in found.stdout
+    assert "@2 there + @2 proposed" in found.stdout
     assert "acme/one@2 is not the next version there" in found.stderr
     assert "its number was taken since by another" in found.stderr
     assert "known here" not in found.stderr
@@ -175,12 +191,35 @@ def test_a_proposal_that_was_overtaken_says_so_before_anything_else(again, offer
         ("E_NOT_FOUND", "{exchange}/acme/none/pr/1"),
         ("E_NOT_FOUND", "nowhere/acme/one"),
         ("E_NAME", "capitals"),
+        ("E_NOT_FOUND", "{exchange}/acme"),
+        ("E_NOT_FOUND", "{exchange}/acme/one/v1"),
+        ("E_NOT_FOUND", "{exchange}/acme/one/pr"),
         ("E_NAME", "hf://pr/1"),
+        ("E_NAME", "HF://acme/one"),
         ("E_NAME", "https://example.org/acme/one/discussions/1"),
     ],
 )
 def test_a_place_where_nothing_is(stocked, code, place):
     stocked.fails(1, code, "review", place.format(exchange=stocked.exchange))
+
+
+@pytest.mark.parametrize("number", ["abc", "0", "04"])
+def test_a_proposal_is_a_number(stocked, offered, number):
+    said = stocked.fails(1, "E_NOT_FOUND", "review", offered / "pr" / number, "--merge")
+    assert f"proposals have numbers, from 1: write {offered}/pr/7, or {offered} to list" in said
+
+
+def test_scores_are_read_as_elsewhere_and_fit_the_screen(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    columns = ("@2 there before", "@2 there after", "@3 proposed before", "@3 proposed after")
+    means = {"efficiency.peak-memory": 402026496.0, "efficiency.seconds": 1.5, MEASURE: 0.25}
+    score_table(Output(as_json=False), dict.fromkeys(columns, means))
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 60
+    assert all(column in said for column in columns)
+    assert said.count("402.0 MB") == said.count("1.50 s") == said.count("0.250") == len(columns)
 
 
 def test_options_that_make_no_sense_together(stocked, offered):
@@ -263,7 +302,9 @@ def test_the_page_of_a_pull_request_is_a_place_too(stocked, pico, hub, tmp_path)
     for page in ("/discussions/1", "/discussions/1/files#abc", "/discussions/1?x=y"):
         said = stocked.ok("review", f"{hub.url}/acme/one{page}", "--no-eval")
         assert "proposal     hf://acme/one/pr/1" in said
-    assert "hf://acme/one/pr/1" in stocked.ok("review", f"{hub.url}/acme/one/discussions")
+    (one,) = stocked.json("review", f"{hub.url}/acme/one/discussions")["proposals"]
+    assert one["location"] == "hf://acme/one/pr/1"
+    assert (one["version"], one["overtaken"]) == (2, False)
     said = stocked.ok("review", "hf://acme/one/pr/1", "--no-eval", "--merge")
     assert "hf://acme/one/pr/1 is accepted, and is now hf://acme/one@v2" in said
     assert sorted(hub["acme/one"].tags) == ["v1", "v2"]

@@ -23,7 +23,7 @@ from ..base import Bundle, Pushed
 from ..errors import RemoteNotFound, RemoteRace, RemoteRefused
 from ..location import tag
 from ..proposals import MERGED, OPEN, Candidate, Proposal, Proposed, Text
-from ..transfer import read_limited
+from ..transfer import from_place, read_limited
 from .existing import (
     check_whole,
     copy_version,
@@ -83,11 +83,10 @@ class FolderProposals:
             source, status = self._merged(number), MERGED
         besides = tuple(foreign(source))
         check_whole(source)
-        copy_version(source, into, self.name, None, progress)
-        attestations = read_attestations(source)
-        return Candidate(
-            self._proposal(number, status), Patch.open(into), attestations, None, besides
-        )
+        with from_place(source):
+            copy_version(source, into, self.name, None, progress)
+            patch, attestations = Patch.open(into), read_attestations(source)
+        return Candidate(self._proposal(number, status), patch, attestations, None, besides)
 
     def accept(self, number: int, bundle: Bundle, newest: int) -> Pushed:
         """Make a version of what was reviewed, if that still is what is proposed.
@@ -172,7 +171,7 @@ class FolderProposals:
         place = str(self._place(number))
         if note is None:
             return Proposal(number, "(its text cannot be read)", "", "", status, place)
-        return Proposal(number, note.title, note.author, note.created, status, place)
+        return Proposal(number, note.title, note.author, note.created, status, place, note.version)
 
     def _holds(self, number: int, patch: Patch) -> bool:
         return _is_there(self._place(number), patch)

@@ -22,7 +22,7 @@ from ..catalogue import Found, Glimpse, Wanted
 from ..errors import RemoteNotFound, RemoteRefused
 from ..location import folder_path, tag, tagged_version
 from ..proposals import Candidate, Proposal, Proposed, Text
-from ..transfer import read_limited
+from ..transfer import from_place, read_limited
 from .existing import (
     check_names,
     check_same,
@@ -32,7 +32,7 @@ from .existing import (
     require_folder,
 )
 from .looking import look
-from .proposals import FolderProposals
+from .proposals import PROPOSALS, FolderProposals
 from .publishing import add_attestations, make_folder, publish, would_add, would_write
 from .searching import search
 
@@ -114,8 +114,9 @@ class FolderRemote:
         number = choose(there, version, name, str(self.root))
         source = self._home(name) / tag(number)
         check_names(source)
-        copy_version(source, into, name, number, progress)
-        return Pulled(Patch.open(into), read_attestations(source), str(source), None)
+        with from_place(source):
+            copy_version(source, into, name, number, progress)
+            return Pulled(Patch.open(into), read_attestations(source), str(source), None)
 
     def search(self, wanted: Wanted, limit: int, *, progress: Progress = silent) -> Found:
         """Find patches in the folder; raises RemoteNotFound, PathRefused, OSError."""
@@ -146,9 +147,22 @@ class FolderRemote:
         return self._proposals(name).accept(number, reviewed, max(there))
 
     def _proposals(self, name: str) -> FolderProposals:
-        home = self._home(name)
-        require_folder(home)
-        return FolderProposals(home, name)
+        """Those for a patch; raises RemoteNotFound where no patch is."""
+        try:
+            self.versions(name)
+        except RemoteNotFound as error:
+            home = self.root / name
+            patch = home.parent.parent if home.parent.name == PROPOSALS else None
+            raise RemoteNotFound(
+                f"there is no patch in {home}",
+                why=error.message,
+                hint=f"proposals have numbers, from 1: write {patch}/{PROPOSALS}/7, or {patch} to "
+                "list them"
+                if patch
+                else "write FOLDER/namespace/name, where its versions lie as v1, v2, …, or "
+                f"FOLDER/namespace/name/{PROPOSALS}/7",
+            ) from None
+        return FolderProposals(self._home(name), name)
 
     def _home(self, name: str) -> Path:
         """The folder of all versions of a patch, every step to it a folder and not a link."""

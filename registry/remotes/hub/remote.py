@@ -17,6 +17,7 @@ from ..catalogue import Found, Glimpse, Wanted
 from ..errors import RemoteRefused
 from ..location import ON_HUB, HubLocation, on_hub, parse_location
 from ..proposals import Candidate, Proposal, Proposed, Text
+from ..transfer import from_place
 from .proposals.accepting import Accepting
 from .proposals.fetching import fetch
 from .proposals.proposing import Proposing
@@ -74,9 +75,10 @@ class HubRemote:
         Without a version, the revision of the location is fetched if it has one, else the highest.
         """
         found = self._find(replace(self._repository(name), progress=progress), version)
-        found.snapshot.save(into, found.number)
-        attestations = found.attestations()
-        return Pulled(Patch.open(into), attestations, found.location, found.snapshot.commit)
+        with from_place(found.location):
+            found.snapshot.save(into, found.number)
+            patch, attestations = Patch.open(into), found.attestations()
+        return Pulled(patch, attestations, found.location, found.snapshot.commit)
 
     def search(self, wanted: Wanted, limit: int, *, progress: Progress = silent) -> Found:
         """Find patches in all of the Hub; raises as `Remote.search`, and LimitExceeded."""

@@ -17,6 +17,7 @@ from weightpatch.patches.format.proposal import (
     Side,
     proposal_page,
     proposal_title,
+    titled_version,
 )
 from weightpatch.patches.requests import EditRequest
 
@@ -129,6 +130,20 @@ def test_one_version_may_be_scored_and_the_other_not(current, propose):
 )
 def test_the_title_is_one_line_about_what_it_does(propose, message, title):
     assert proposal_title(propose(message=message)) == title
+
+
+@pytest.mark.parametrize(
+    ("title", "version"),
+    [
+        ("Propose acme/capitals@12: a fix", 12),
+        ("Propose acme/other@12: a fix", None),
+        ("propose acme/capitals@12: a fix", None),
+        ("Propose acme/capitals@0: a fix", None),
+        ("Better acme/capitals@12:", None),
+    ],
+)
+def test_a_title_of_ours_says_the_version(title, version):
+    assert titled_version(title, "acme/capitals") == version
 
 
 def test_a_long_title_is_cut(propose):

@@ -3,6 +3,7 @@
 import pytest
 from weightpatch.patches.errors import NameRefused, PluginMissing
 from weightpatch.registry.remotes.base import open_remote
+from weightpatch.registry.remotes.folder.remote import FolderRemote
 from weightpatch.registry.remotes.hub.remote import HubRemote
 from weightpatch.registry.remotes.location import (
     HubLocation,
@@ -80,3 +81,33 @@ def test_remotes_are_found_by_scheme():
 def test_a_place_is_needed():
     with pytest.raises(NameRefused, match="empty"):
         open_remote("")
+
+
+@pytest.mark.parametrize("read", [open_remote, parse_proposal])
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("HF://", "hf://"),
+        ("hf:/", "hf://"),
+        ("hf:/acme/tongues", "hf://acme/tongues"),
+        ("Hf:acme/tongues", "hf://acme/tongues"),
+        ("HTTPS://huggingface.co/acme/tongues", "hf://namespace/name"),
+    ],
+)
+def test_a_mistyped_address_is_no_folder(read, text, meant):
+    with pytest.raises(NameRefused, match="neither an address") as caught:
+        read(text)
+    assert caught.value.hint == f"write {meant}, or ./{text} for a folder that is called so"
+
+
+@pytest.mark.parametrize("text", ["./hf:/acme", "c:/acme", "a b:/acme", "/hf:/acme"])
+def test_a_folder_may_have_a_colon_in_its_name(text):
+    assert isinstance(open_remote(text), FolderRemote)
+
+
+@pytest.mark.parametrize("text", ["/pr/x", "/pr/0", "/pr/04", "/pr", "/pr/", "@refs/pr/x"])
+def test_a_proposal_is_a_number(text):
+    for read in (parse_proposal, parse_location):
+        with pytest.raises(NameRefused, match="names no proposal") as caught:
+            read(f"hf://acme/tongues{text}")
+        assert (caught.value.hint or "").startswith("write hf://acme/tongues/pr/7")

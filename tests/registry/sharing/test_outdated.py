@@ -2,6 +2,7 @@
 
 from loopback_faults import Fault
 from loopback_messages import Reply
+from weightpatch.registry.remotes.errors import RemoteUnreachable
 from weightpatch.registry.sharing.exchange import pull, push
 from weightpatch.registry.sharing.outdated import Newer, outdated
 
@@ -42,5 +43,8 @@ def test_a_hub_that_does_not_answer_is_asked_once_and_stops_nothing(
     found = outdated(registry)
     assert [one.name for one in found.newer] == ["acme/tongues"]
     assert [one.name for one in found.unanswered] == ["alice/one", "alice/two"]
+    second = found.unanswered[1].error
+    assert isinstance(second, RemoteUnreachable)
+    assert str(second) == "it was not asked again, as it gave no answer for alice/one"
     assert hub.asked("GET", "alice/two/refs") == asked
     assert outdated(registry, ["acme/home"]).local == ("acme/home",)

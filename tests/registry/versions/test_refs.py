@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from weightpatch.patches.errors import InputError
+from weightpatch.patches.errors import InputError, NameRefused
 from weightpatch.registry.errors import RegistryError
 from weightpatch.registry.versions.refs import ByDigest, ByName, fold, parse
 
@@ -34,6 +34,13 @@ def test_anything_else_is_refused_with_an_error_of_ours(text):
         assert (f"{meant.full_name}@{selector}" if selector else meant.full_name) == text
     else:
         assert f"sha256:{meant.prefix}" == text
+
+
+@pytest.mark.parametrize("text", ["HF://acme/tongues", "hf:/acme/tongues", "hf:acme/tongues"])
+def test_a_mistyped_address_is_told_what_was_meant(text):
+    with pytest.raises(NameRefused) as caught:
+        parse(text)
+    assert "write hf://acme/tongues," in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

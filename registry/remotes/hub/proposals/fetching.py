@@ -5,6 +5,7 @@ from pathlib import Path
 from .....patches.format.patch import Patch
 from .....patches.progress import Progress
 from ...proposals import Candidate
+from ...transfer import from_place
 from ..files.snapshot import Snapshot
 from ..repository.repository import Refs
 from ..versions.main_branch import main_head
@@ -18,13 +19,15 @@ def fetch(pulls: PullRequests, number: int, into: Path, progress: Progress) -> C
     refs = pulls.repository.refs(pulls=True)
     commit = found.merged or proposed_commit(pulls, refs, number)
     snapshot = Snapshot(pulls.repository, commit, progress)
-    snapshot.save(into, None)
+    with from_place(found.proposal.location):
+        snapshot.save(into, None)
     if found.merged:
         snapshot, others = settled(snapshot)
     else:
         others = besides(main_branch(pulls, refs), snapshot)
-    notes = snapshot.attestations()
-    return Candidate(found.proposal, Patch.open(into), notes, snapshot.commit, tuple(others))
+    with from_place(found.proposal.location):
+        patch, notes = Patch.open(into), snapshot.attestations()
+    return Candidate(found.proposal, patch, notes, snapshot.commit, tuple(others))
 
 
 def main_branch(pulls: PullRequests, refs: Refs) -> Snapshot:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from .....patches.format.proposal import titled_version
 from ...errors import RemoteNotFound, RemoteUnreachable
 from ...location import ON_HUB, proposal_location
 from ...proposals import DRAFT, MERGED, OPEN, STATES, Proposal, Text
@@ -171,13 +172,15 @@ class PullRequests:
         texts = (found.title, found.author)
         if found.status not in STATES or not all(isinstance(text, str) for text in texts):
             raise _senseless()
+        title = one_line(found.title)
         return Proposal(
             number,
-            one_line(found.title),
+            title,
             one_line(found.author),
             found.created_at.replace(tzinfo=None).isoformat(timespec="seconds") + "Z",
             found.status,
             proposal_location(ON_HUB, self.repository.name, number),
+            titled_version(title, self.repository.patch),
         )
 
 

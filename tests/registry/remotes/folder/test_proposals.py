@@ -58,7 +58,7 @@ def test_it_is_listed_and_fetched_as_it_was_proposed(proposed, folder_remote, in
     (listed,) = folder_remote.proposals(NAME)
     assert (listed.number, listed.title, listed.author) == (1, TEXT.title, "carol")
     assert (listed.status, listed.location) == (OPEN, str(proposed))
-    assert listed.created == CREATED
+    assert (listed.created, listed.version) == (CREATED, 2)
     found = folder_remote.proposal(NAME, 1, into)
     assert found.proposal == listed
     assert found.patch.label == "acme/tongues@2"

@@ -150,8 +150,9 @@ def rename_the_version(version: Path) -> None:
 def test_what_was_tampered_with_is_refused(folder_remote, version, into, spoil, error):
     spoil(version)
 
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         folder_remote.pull("acme/tongues", 1, into)
+    assert str(folder_remote.root) in caught.value.message
 
 
 def test_no_more_is_copied_than_was_promised(folder_remote, version, into):

@@ -220,8 +220,9 @@ def test_a_bit_flipped_at_its_source_is_refused(hub, hub_remote, pushed, into):
     data[-1] ^= 1
     repository.tags["v1"] = repository.put({"delta.safetensors": bytes(data)})
 
-    with pytest.raises(DigestMismatch, match=r"delta\.safetensors"):
+    with pytest.raises(DigestMismatch, match=r"delta\.safetensors") as caught:
         hub_remote.pull("acme/tongues", 1, into)
+    assert caught.value.message.startswith("hf://acme/tongues@v1: ")
 
 
 def test_a_repository_without_versions_is_not_a_patch(hub, hub_remote, into):

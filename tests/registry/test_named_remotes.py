@@ -100,7 +100,7 @@ def test_what_cannot_name_a_remote(registry, name):
         ("hf://capitals", NameRefused, "write NAMESPACE/NAME"),
         ("hf://acme/capitals@v1", NameRefused, "write hf://acme/capitals"),
         ("hf://acme/capitals/pr/7", NameRefused, "weightpatch review hf://acme/capitals/pr/7"),
-        ("hf:/acme/capitals", NameRefused, "hf://namespace/name"),
+        ("hf:/acme/capitals", NameRefused, "write hf://acme/capitals"),
         ("HF://acme/capitals", NameRefused, "hf://"),
         ("first", NameRefused, "./first"),
         ("nowhere", NameRefused, "./drive"),

@@ -1,6 +1,6 @@
 """What every remote promises: whole versions or nothing, and never a wrong byte."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
@@ -23,11 +23,15 @@ _BUILT_IN = {HUB: "hub", None: "folder"}
 
 @dataclass(frozen=True)
 class Bundle:
-    """What is pushed: a version, its card, and attestations about it by their sha256."""
+    """What is pushed: a version, its card, and attestations about it by their sha256.
+
+    `languages` are those that the card names.
+    """
 
     patch: Patch
     card: str
     attestations: Mapping[str, Path] = field(default_factory=dict)
+    languages: Sequence[str] = ()
 
     @property
     def name(self) -> str:

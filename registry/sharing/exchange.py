@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +64,9 @@ def push(
     malicious version, NameRefused for a code that is none.
     """
     remote_name(location)
-    patch = registry.patch(reference)
-    languages = languages or registry.card_languages(patch.manifest.name)
-    bundle = _bundle(registry, patch, location, languages)
+    bundle = bundle_of(registry, registry.patch(reference), location, languages)
     pushed = send(registry, bundle, location, public=public, progress=progress)
-    record_push(registry, patch.digest, location, pushed, languages)
+    record_push(registry, bundle, location, pushed)
     return pushed
 
 
@@ -80,16 +79,19 @@ def send(
     progress: Progress = silent,
 ) -> Pushed:
     """Send what `push` or `push_next` have made up, and write nothing down; raises as these."""
-    remote = _target(registry, location, public=public)
-    with clash_told(remote, bundle, location):
+    with _target(registry, bundle, location, public=public) as remote:
         return remote.push(bundle, progress=progress)
 
 
-def record_push(
-    registry: Registry, digest: str, location: str, pushed: Pushed, languages: Sequence[str]
-) -> None:
+def rehearse(registry: Registry, bundle: Bundle, location: str, *, public: bool = False) -> Plan:
+    """Say what `send` would do; raises as that."""
+    with _target(registry, bundle, location, public=public) as remote:
+        return remote.plan(bundle)
+
+
+def record_push(registry: Registry, bundle: Bundle, location: str, pushed: Pushed) -> None:
     """Write down that a version went there, unless it is known that it is there, as it is."""
-    name = remote_name(location)
+    name, digest = remote_name(location), bundle.patch.digest
     is_sent = not pushed.already_there or pushed.attestations_added > 0
     if is_sent or not is_recorded(registry, digest, name):
         registry.record_transfer(
@@ -98,7 +100,7 @@ def record_push(
             name,
             place=pushed.location,
             revision=pushed.revision,
-            languages=languages,
+            languages=bundle.languages,
         )
 
 
@@ -112,12 +114,8 @@ def plan(
 ) -> Plan:
     """Say what `push` would do, and change nothing here or there; raises as `push`."""
     remote_name(location)
-    patch = registry.patch(reference)
-    languages = languages or registry.card_languages(patch.manifest.name)
-    bundle = _bundle(registry, patch, location, languages)
-    remote = _target(registry, location, public=public)
-    with clash_told(remote, bundle, location):
-        return remote.plan(bundle)
+    bundle = bundle_of(registry, registry.patch(reference), location, languages)
+    return rehearse(registry, bundle, location, public=public)
 
 
 def pull(
@@ -173,6 +171,21 @@ def pull_all(
             yield Fetched(known, 0, (), location, None)
 
 
+def bundle_of(registry: Registry, patch: Patch, location: str, languages: Sequence[str]) -> Bundle:
+    """A version as it would be pushed to a place, with what is known of its scores.
+
+    Without languages, its card names those of the last push of the patch.
+    """
+    languages = languages or registry.card_languages(patch.manifest.name)
+    evaluations = registry.evaluations(patch.digest)
+    return Bundle(
+        patch,
+        card=write_card(patch, evaluations, languages, repository=repository(location)),
+        attestations={evaluation.digest: evaluation.path for evaluation in evaluations},
+        languages=languages,
+    )
+
+
 def is_recorded(registry: Registry, digest: str, remote: str) -> bool:
     """Whether it was written down that a version went to or came from the place of a remote."""
     known = registry.transfers(f"sha256:{digest}", limit=MAX_TRANSFERS)
@@ -193,21 +206,15 @@ def _require_same(registry: Registry, known: VersionInfo, remote: Remote, locati
         )
 
 
-def _bundle(registry: Registry, patch: Patch, location: str, languages: Sequence[str]) -> Bundle:
-    evaluations = registry.evaluations(patch.digest)
-    return Bundle(
-        patch,
-        card=write_card(patch, evaluations, languages, repository=repository(location)),
-        attestations={evaluation.digest: evaluation.path for evaluation in evaluations},
-    )
-
-
-def _target(registry: Registry, location: str, *, public: bool) -> Remote:
+@contextmanager
+def _target(registry: Registry, bundle: Bundle, location: str, *, public: bool) -> Iterator[Remote]:
     """The remote to push to; raises RemoteNotFound for a folder that was there and is gone."""
     remote = open_remote(location)
     if not scheme(location):
         require_known_folder(registry, folder_path(location))
-    return remote.public() if public else remote
+    remote = remote.public() if public else remote
+    with clash_told(remote, bundle, location):
+        yield remote
 
 
 def _asked(reference: str) -> ByName:

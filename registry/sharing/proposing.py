@@ -29,7 +29,7 @@ from ..remotes.location import (
 )
 from ..remotes.proposals import Proposed, Text
 from .comparing import compared, measured
-from .renumbering import bundle_of, numbered
+from .renumbering import numbered, renumbered_bundle
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,9 @@ def _prepared(
                 hint="there is nothing to propose",
             )
         proposed = numbered(patch, place.name, newest + 1, new)
-        bundle = bundle_of(registry, patch, proposed, new, remote=place.remote, languages=languages)
+        bundle = renumbered_bundle(
+            registry, patch, proposed, new, remote=place.remote, languages=languages
+        )
         yield _Prepared(
             _offer(registry, place, patch, pulled, bundle, note, progress), bundle, remote
         )

@@ -1,8 +1,9 @@
 """A version under another name or number: where it is proposed, or where its own was taken."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from ..remotes.catalogue import Glimpse
 from ..remotes.errors import RemoteNotFound, RemoteRefused
 from ..remotes.location import repository, without_revision
 from ..transfers import remote_name
-from .exchange import plan, push, record_push, send
+from .exchange import bundle_of, record_push, rehearse, send
 
-TRIES = 100
-"""How often a number is tried that somebody else takes at the same time."""
+TRIES = 5
+"""How often one number is tried: who takes it may not have come to its tag yet."""
+MOST_TRIES = 100
+"""How often any number is tried."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,15 @@ def push_next(
     """
     remote_name(location)
     own = registry.resolve(reference)
-    for _ in range(TRIES - 1):
-        with suppress(VersionClash):
-            return _push_next(registry, own, location, languages, public=public, progress=progress)
-    return _push_next(registry, own, location, languages, public=public, progress=progress)
+    clashes: Counter[int] = Counter()
+    while True:
+        with _next(registry, own, location, languages) as bundle:
+            try:
+                return _sent(registry, own, bundle, location, public=public, progress=progress)
+            except VersionClash:
+                clashes[bundle.version] += 1
+                if clashes[bundle.version] == TRIES or clashes.total() == MOST_TRIES:
+                    raise
 
 
 def plan_next(
@@ -66,10 +74,7 @@ def plan_next(
     """Say what `push_next` would do, and under which label; changes nothing, raises as that."""
     own = registry.resolve(reference)
     with _next(registry, own, location, languages) as bundle:
-        if bundle is not None:
-            return bundle.label, open_remote(location).plan(bundle)
-    digest = f"sha256:{own.digest}"
-    return own.label, plan(registry, digest, location, public=public, languages=languages)
+        return bundle.label, rehearse(registry, bundle, location, public=public)
 
 
 def numbered(patch: Patch, name: str, version: int, folder: Path) -> Patch:
@@ -86,7 +91,7 @@ def numbered(patch: Patch, name: str, version: int, folder: Path) -> Patch:
     return Patch.from_files({**patch.files, MANIFEST: folder / MANIFEST})
 
 
-def bundle_of(
+def renumbered_bundle(
     registry: Registry,
     patch: Patch,
     renumbered: Patch,
@@ -95,69 +100,64 @@ def bundle_of(
     remote: str,
     languages: Sequence[str],
 ) -> Bundle:
-    """A version with its card, and what is known of its scores said of its new digest."""
+    """A version under its new name and number, with its scores said of its new digest."""
+    bundle = bundle_of(registry, patch, remote, languages)
+    if renumbered.digest == patch.digest:
+        return bundle
     evaluations = registry.evaluations(patch.digest)
-    attestations = {one.digest: one.path for one in evaluations}
-    if renumbered.digest != patch.digest:
-        attestations = {}
-        for one in evaluations:
-            attestation = Attestation.from_bytes(one.path.read_bytes())
-            data = replace(attestation, version=renumbered.digest)
-            attestations[data.digest] = folder / f"{data.digest}.json"
-            attestations[data.digest].write_bytes(data.to_bytes())
-    languages = languages or registry.card_languages(patch.manifest.name)
-    card = write_card(renumbered, evaluations, languages, repository=repository(remote))
-    return Bundle(renumbered, card, attestations)
+    attestations = {}
+    for one in evaluations:
+        attestation = Attestation.from_bytes(one.path.read_bytes())
+        data = replace(attestation, version=renumbered.digest)
+        attestations[data.digest] = folder / f"{data.digest}.json"
+        attestations[data.digest].write_bytes(data.to_bytes())
+    card = write_card(renumbered, evaluations, bundle.languages, repository=repository(remote))
+    return replace(bundle, patch=renumbered, card=card, attestations=attestations)
 
 
-def _push_next(
+def _sent(
     registry: Registry,
     own: VersionInfo,
+    bundle: Bundle,
     location: str,
-    languages: Sequence[str],
     *,
     public: bool,
     progress: Progress,
 ) -> Renumbered:
-    languages = languages or registry.card_languages(own.name)
-    with _next(registry, own, location, languages) as bundle:
-        if bundle is None:
-            digest = f"sha256:{own.digest}"
-            pushed = push(
-                registry, digest, location, public=public, languages=languages, progress=progress
-            )
-            return Renumbered(own, pushed)
+    """Send a version, and take it in if it is a new one; raises as `push_next`."""
+    is_new = bundle.patch.digest != own.digest
+    if is_new:
         registry.require_admissible(bundle.patch)
-        pushed = send(registry, bundle, location, public=public, progress=progress)
-        version = _taken_in(registry, own, bundle.patch)
-    record_push(registry, version.digest, location, pushed, languages)
+    pushed = send(registry, bundle, location, public=public, progress=progress)
+    version = _taken_in(registry, own, bundle.patch) if is_new else own
+    record_push(registry, bundle, location, pushed)
     return Renumbered(version, pushed)
 
 
 @contextmanager
 def _next(
     registry: Registry, own: VersionInfo, location: str, languages: Sequence[str]
-) -> Iterator[Bundle | None]:
-    """What is to be sent in place of a version, for as long as the block lasts; None for itself."""
+) -> Iterator[Bundle]:
+    """A version as it is to be sent, renumbered or not, for as long as the block lasts."""
     patch = registry.patch(f"sha256:{own.digest}")
-    there = None
+    there, number, same = None, own.version, False
     if location == without_revision(location):
         there = _in_the_way(open_remote(location), patch)
-    if there is None:
-        yield None
-        return
-    same = content_digest(there.manifest) == content_digest(patch.manifest)
-    newest = there.manifest.version
-    number = newest if same else _free(registry, patch, newest + 1)
+    if there is not None:
+        same = content_digest(there.manifest) == content_digest(patch.manifest)
+        newest = there.manifest.version
+        number = newest if same else _free(registry, patch, newest + 1)
     with tempfile.TemporaryDirectory() as folder:
         new = numbered(patch, own.name, number, Path(folder))
-        if same and new.digest != there.digest:
+        if there is not None and same and new.digest != there.digest:
             raise RemoteRefused(
                 f"{there.manifest.label} at {location} does what {own.label} does",
                 why="delta, requests and base are the same, byte for byte",
                 hint=f"nothing was sent; pull {there.location} to have it under that number",
             )
-        yield bundle_of(registry, patch, new, Path(folder), remote=location, languages=languages)
+        yield renumbered_bundle(
+            registry, patch, new, Path(folder), remote=location, languages=languages
+        )
 
 
 def _in_the_way(remote: Remote, patch: Patch) -> Glimpse | None:

@@ -117,3 +117,13 @@ def test_the_same_from_somebody_else_is_not_published_twice(registry, theirs, tm
     mine = registry.publish(make_draft())
     with pytest.raises(RemoteRefused, match="does what acme/tongues@1 does"):
         push_next(registry, mine.label, str(tmp_path / "drive"))
+
+
+def test_what_is_in_the_way_and_stays_so_is_told_soon(registry, mine, theirs, make_draft, hub):
+    push(theirs, theirs.publish(make_draft(seed=3)).label, "hf://")
+    hub[NAME].tags.clear()  # as if bob's push had been cut off before its end
+    hub.requests.clear()
+    with pytest.raises(VersionClash):
+        push_next(registry, mine.label, "hf://")
+    assert len(hub.requests) <= 30  # TRIES, of up to six each
+    assert [one.version for one in registry.versions(name=NAME)] == [1]
